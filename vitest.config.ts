@@ -5,9 +5,9 @@ const unit = ["core", "io", "server", "agent", "proxy", "cli", "bench", "example
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: [...unit, "test/tidy.test.ts"], testTimeout: 20_000 } },
-      { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"], testTimeout: 120_000 } },
-      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 240_000 } },
+      { test: { name: "unit", include: [...unit, "test/tidy.test.ts"], testTimeout: 20_000, sequence: { groupOrder: 0 } } },
+      { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"], testTimeout: 120_000, sequence: { groupOrder: 1 } } },
+      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 240_000, sequence: { groupOrder: 2 } } },
       {
         test: {
           name: "integration",
@@ -15,6 +15,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
