@@ -19,7 +19,7 @@ class Source implements QuerySource {
   };
   change(to: number): void {
     this.value = to;
-    for (const wake of [...this.wakes]) wake();
+    for (const wake of this.wakes) wake();
   }
 }
 

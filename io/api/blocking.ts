@@ -1,5 +1,6 @@
 import { MeshError } from "../../core/base/errors.ts";
-import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../core/base/time.ts";
+import { MINUTE_MS } from "../../core/base/time.ts";
+import { parseDuration } from "../../core/model/duration.ts";
 import { jsonResponse } from "./render.ts";
 import type { ApiRequest, ApiResponse } from "./types.ts";
 
@@ -85,15 +86,12 @@ function parseIndex(text: string | null): number {
   return value;
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS };
-
 /** Go's durations (`10s`, `1m30s`, `500ms`), 10 minutes at most; the default is 5 minutes. */
 export function parseWait(text: string | null): number {
   if (text === null || text === "") return WAIT_MS_DEFAULT;
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
+  const waitMs = parseDuration(text);
+  if (waitMs === undefined) {
     throw new MeshError("INVALID", `wait=${text} is not a duration`, { fix: "write it like 30s, 5m or 1m30s; 10m at most" });
   }
-  let totalMs = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) totalMs += Number(count) * UNIT_MS[unit!]!;
-  return totalMs === 0 ? WAIT_MS_DEFAULT : Math.min(totalMs, WAIT_MS_MAX);
+  return waitMs === 0 ? WAIT_MS_DEFAULT : Math.min(waitMs, WAIT_MS_MAX);
 }

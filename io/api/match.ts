@@ -1,3 +1,5 @@
+import { editDistance } from "../../core/base/nearest.ts";
+
 /** Path patterns of the HTTP API: literal segments, `:name` for one segment, a trailing `*rest` for all that follow. */
 
 export interface Pattern {
@@ -80,17 +82,4 @@ export function nearestPath(parts: readonly string[], patterns: readonly Pattern
     }
   }
   return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + same));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

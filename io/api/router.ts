@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from "node:https";
 import type { SecureContextOptions } from "node:tls";
 import { MeshError } from "../../core/base/errors.ts";
+import { socketPeer } from "../ffi.ts";
 import type { Logger } from "../logger.ts";
 import { parseJson, readBody } from "./body.ts";
 import { type BoundAddress, type ListenAddress, listenOn } from "./listen.ts";
@@ -28,8 +29,6 @@ export interface ApiServerOptions {
   /** Names or addresses, besides loopback and the bound address, that Host may carry. */
   readonly allowedHosts?: readonly string[];
   readonly tls?: SecureContextOptions;
-  /** Asks the kernel who is at the other end of a unix socket's descriptor. */
-  readonly peerCred?: (fd: number) => PeerCredentials | undefined;
 }
 
 export interface ApiServer {
@@ -121,7 +120,7 @@ function route(exchange: Exchange, path: string, query: URLSearchParams): Promis
 type RequestLine = Pick<ApiRequest, "method" | "path" | "query" | "params">;
 
 function makeRequest(exchange: Exchange, line: RequestLine): ApiRequest {
-  const { req, res, options } = exchange;
+  const { req, res } = exchange;
   const gone = new AbortController();
   res.on("close", () => gone.abort());
   let bytes: Promise<Buffer> | undefined;
@@ -130,7 +129,7 @@ function makeRequest(exchange: Exchange, line: RequestLine): ApiRequest {
     ...line,
     headers: req.headers,
     token: tokenOf(req),
-    peer: peerOf(req, options.peerCred),
+    peer: peerOf(req),
     remoteAddress: req.socket.remoteAddress ?? "",
     body,
     json: async () => parseJson(await body()),
@@ -145,11 +144,8 @@ function tokenOf(req: IncomingMessage): string {
   return match?.[1] ?? "";
 }
 
-function peerOf(req: IncomingMessage, peerCred: ApiServerOptions["peerCred"]): PeerCredentials | undefined {
-  if (peerCred === undefined || req.socket.remoteAddress !== undefined) return undefined;
-  // Node offers no other way to the descriptor.
-  const handle = Reflect.get(req.socket, "_handle") as { readonly fd?: number } | undefined;
-  return handle?.fd === undefined || handle.fd < 0 ? undefined : peerCred(handle.fd);
+function peerOf(req: IncomingMessage): PeerCredentials | undefined {
+  return req.socket.remoteAddress === undefined ? socketPeer(req.socket) : undefined;
 }
 
 async function close(server: Server, closing: AbortController, graceMs: number): Promise<void> {
