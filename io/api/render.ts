@@ -2,11 +2,11 @@ import type { ServerResponse } from "node:http";
 import { errorBody, MeshError } from "../../core/base/errors.ts";
 import type { ApiResponse } from "./types.ts";
 
-export interface RenderOptions {
-  /** JSON on several lines (`?pretty`). */
-  readonly pretty: boolean;
-  /** Write the head only (HEAD). */
-  readonly headOnly: boolean;
+/** An answer as it goes out. */
+export interface EncodedAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
 }
 
 /** A JSON answer; for values such as `true` and `null`, which a bare `body` cannot carry. */
@@ -27,17 +27,20 @@ export function errorResponse(error: unknown, path: string, accept: string | und
   return { status: known.status, body: `${where}${known.message}\nfix: ${known.fix}\n` };
 }
 
+/** Adds what every answer has: its type, and that nobody may keep or reinterpret it. */
+export function encodeAnswer(answer: ApiResponse, pretty: boolean): EncodedAnswer {
+  const { bytes, type } = encodeBody(answer, pretty);
+  const headers = {
+    "content-type": type, "cache-control": "no-store", "x-content-type-options": "nosniff", ...answer.headers,
+  };
+  return { status: answer.status, headers, bytes };
+}
+
 /** Writes the answer; quiet when the client has gone. */
-export function sendResponse(res: ServerResponse, answer: ApiResponse, options: RenderOptions): void {
+export function sendAnswer(res: ServerResponse, answer: EncodedAnswer, headOnly: boolean): void {
   if (res.destroyed || res.headersSent) return;
-  const { bytes, type } = encodeBody(answer, options.pretty);
-  const headers = { ...answer.headers };
-  headers["content-type"] ??= type;
-  headers["content-length"] = String(bytes.length);
-  headers["cache-control"] ??= "no-store";
-  headers["x-content-type-options"] = "nosniff";
-  res.writeHead(answer.status, headers);
-  res.end(options.headOnly ? undefined : bytes);
+  res.writeHead(answer.status, { ...answer.headers, "content-length": String(answer.bytes.length) });
+  res.end(headOnly ? undefined : answer.bytes);
 }
 
 function encodeBody(answer: ApiResponse, pretty: boolean): { bytes: Buffer; type: string } {

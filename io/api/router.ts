@@ -1,16 +1,15 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { SecureContextOptions } from "node:tls";
-import { MeshError } from "../../core/base/errors.ts";
 import { socketPeer } from "../ffi.ts";
 import type { Logger } from "../logger.ts";
 import { parseJson, readBody } from "./body.ts";
+import { dispatch, isTcp } from "./dispatch.ts";
 import { type BoundAddress, type ListenAddress, listenOn } from "./listen.ts";
-import { splitPath } from "./match.ts";
 import { checkHostAndOrigin } from "./origin.ts";
-import { errorResponse, sendResponse } from "./render.ts";
+import { sendAnswer } from "./render.ts";
 import { RouteTable } from "./table.ts";
-import type { ApiHandler, ApiRequest, ApiResponse, PeerCredentials, Route } from "./types.ts";
+import type { ApiHandler, PeerCredentials, Route } from "./types.ts";
 
 export type { BoundAddress, ListenAddress } from "./listen.ts";
 export { jsonResponse } from "./render.ts";
@@ -18,7 +17,7 @@ export type { ApiHandler, ApiRequest, ApiResponse, PeerCredentials, Route } from
 
 /*
  * The HTTP API's server, the same for servers and agents. A request passes, in this order: Host and Origin (on TCP),
- * path and query, token, route, handler. Everything that goes wrong becomes a MeshError and is rendered in one place.
+ * path and query, route, handler. Everything that goes wrong becomes a MeshError and is rendered in one place.
  */
 
 export interface ApiServerOptions {
@@ -74,67 +73,43 @@ interface Exchange {
   readonly res: ServerResponse;
 }
 
-async function serve(exchange: Exchange): Promise<void> {
-  const { req, res, options } = exchange;
-  const target = req.url ?? "/";
-  const path = target.split("?", 1)[0]!;
-  const query = new URLSearchParams(target.slice(path.length + 1));
-  let answer: ApiResponse;
-  try {
-    answer = await route(exchange, path, query);
-  } catch (error) {
-    if (!(error instanceof MeshError) || error.code === "INTERNAL") {
-      options.log.error({ err: error, method: req.method, path }, "request failed");
-    }
-    answer = errorResponse(error, path, req.headers.accept);
-  }
-  // What is left of a body that nobody read would be taken for the next request.
-  if (!req.complete) res.setHeader("connection", "close");
-  if (exchange.closing.aborted) res.setHeader("connection", "close");
-  try {
-    sendResponse(res, answer, { pretty: query.has("pretty"), headOnly: req.method === "HEAD" });
-  } catch (error) {
-    options.log.error({ err: error, method: req.method, path }, "answer could not be sent");
-    res.destroy();
-  }
-}
-
-function route(exchange: Exchange, path: string, query: URLSearchParams): Promise<ApiResponse> | ApiResponse {
-  const { req, options, table } = exchange;
-  // A unix socket has no name to rebind, and no browser reaches it.
-  if (req.socket.remoteAddress !== undefined) checkHostAndOrigin(req, options.allowedHosts ?? []);
-  const parts = path.startsWith("/") ? splitPath(path) : undefined;
-  if (parts === undefined) throw new MeshError("INVALID", "the path is not valid");
-  if (query.has("token")) {
-    throw new MeshError("INVALID", "a token in the query would end up in logs and histories, it is not accepted", {
-      fix: "send it in the X-Consul-Token header, and revoke it if it was real",
-    });
-  }
-  const method = req.method ?? "GET";
-  const found = table.find(method, parts);
-  if (found === undefined && options.fallback === undefined) throw table.notFound(path, parts);
-  const handler = found?.handler ?? options.fallback!;
-  return handler(makeRequest(exchange, { method, path, query, params: found?.params ?? {} }));
-}
-
-type RequestLine = Pick<ApiRequest, "method" | "path" | "query" | "params">;
-
-function makeRequest(exchange: Exchange, line: RequestLine): ApiRequest {
-  const { req, res } = exchange;
+async function serve({ options, table, closing, req, res }: Exchange): Promise<void> {
+  const tcp = isTcp(req.socket);
   const gone = new AbortController();
   res.on("close", () => gone.abort());
   let bytes: Promise<Buffer> | undefined;
   const body = (): Promise<Buffer> => (bytes ??= readBody(req));
-  return {
-    ...line,
+  const answer = await dispatch({ table, fallback: options.fallback, log: options.log }, {
+    method: req.method ?? "GET",
+    target: req.url ?? "/",
     headers: req.headers,
     token: tokenOf(req),
-    peer: peerOf(req),
+    peer: tcp ? undefined : peerOf(req, options.log),
     remoteAddress: req.socket.remoteAddress ?? "",
     body,
     json: async () => parseJson(await body()),
-    signal: AbortSignal.any([gone.signal, exchange.closing]),
-  };
+    signal: AbortSignal.any([gone.signal, closing]),
+    // A unix socket has no name to rebind, and no browser reaches it.
+    ...(tcp ? { check: () => checkHostAndOrigin(req, options.allowedHosts ?? []) } : {}),
+  });
+  // What is left of a body that nobody read would be taken for the next request.
+  if (!req.complete || closing.aborted) res.setHeader("connection", "close");
+  try {
+    sendAnswer(res, answer, req.method === "HEAD");
+  } catch (error) {
+    options.log.error({ err: error, method: req.method }, "answer could not be sent");
+    res.destroy();
+  }
+}
+
+/** Undefined, and so without rights, when the kernel does not say. */
+function peerOf(req: IncomingMessage, log: Logger): PeerCredentials | undefined {
+  try {
+    return socketPeer(req.socket);
+  } catch (error) {
+    log.warn({ err: error }, "peer credentials cannot be read");
+    return undefined;
+  }
 }
 
 function tokenOf(req: IncomingMessage): string {
@@ -142,10 +117,6 @@ function tokenOf(req: IncomingMessage): string {
   if (typeof own === "string" && own !== "") return own;
   const match = /^bearer +(\S+)$/i.exec(req.headers.authorization ?? "");
   return match?.[1] ?? "";
-}
-
-function peerOf(req: IncomingMessage): PeerCredentials | undefined {
-  return req.socket.remoteAddress === undefined ? socketPeer(req.socket) : undefined;
 }
 
 async function close(server: Server, closing: AbortController, graceMs: number): Promise<void> {
