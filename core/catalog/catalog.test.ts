@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import type { CheckRecord, InstanceRecord } from "../model/catalog.ts";
+import { createCatalog } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
+import { encodeCommand } from "./commands.ts";
+import type { Command, IntentionInput, NodeSync } from "./commands.ts";
+import type { ApplyResult } from "./records.ts";
+
+const NOW = 1_700_000_000_000;
+
+/** Applies with the next index. */
+function run(catalog: Catalog, command: Command, at: { requestId?: string; nowMs?: number } = {}): ApplyResult {
+  const { requestId = "", nowMs = NOW } = at;
+  return catalog.apply(catalog.appliedIndex + 1, encodeCommand(command, { requestId, nowMs }));
+}
+
+const node = (name: string, id = `id-${name}`): Command =>
+  ({ type: "node.upsert", node: { name, id, address: "10.0.0.1", inboundPort: 15008, meta: {} } });
+
+const instance = (id: string, service: string, more: Partial<InstanceRecord> = {}): InstanceRecord => ({
+  node: "", id, namespace: "default", service, address: "", port: 8080, protocol: "http", tags: [], meta: {},
+  weights: { passing: 1, warning: 1 }, draining: false, upstreams: [], ...more,
+});
+
+const check = (id: string, instanceId: string, more: Partial<CheckRecord> = {}): CheckRecord => ({
+  node: "", id, name: id, instanceId, status: "passing", output: "", type: "http", notes: "", ...more,
+});
+
+const sync = (name: string, more: Partial<NodeSync> = {}): NodeSync => ({
+  type: "node.sync", node: name, instances: [], checks: [], deleteInstances: [], deleteChecks: [], ...more,
+});
+
+const intention = (id: string, source: string, destination: string, action: "allow" | "deny" = "allow"): IntentionInput => {
+  const name = (text: string): { namespace: string; name: string } => {
+    const [namespace, service] = text.split("/");
+    return { namespace: namespace!, name: service! };
+  };
+  return { id, source: name(source), destination: name(destination), action, description: "", meta: {} };
+};
+
+function catalogWith(...names: string[]): Catalog {
+  const catalog = createCatalog();
+  for (const name of names) {
+    run(catalog, node(name));
+    run(catalog, { type: "node.allow", name, allow: ["*"] });
+  }
+  return catalog;
+}
+
+describe("node.sync", () => {
+  test("registers instances, gives each service one virtual address, and lists services", () => {
+    const catalog = catalogWith("a", "b");
+    run(catalog, sync("a", { instances: [instance("web-1", "web", { tags: ["v1"] })] }));
+    run(catalog, sync("b", { instances: [instance("web-1", "web", { tags: ["v2"] }), instance("api", "api")] }));
+    expect(catalog.services().map((s) => [s.name, s.tags, s.instances, s.virtualIp])).toEqual([
+      ["api", [], 1, "240.0.0.2"], ["web", ["v1", "v2"], 2, "240.0.0.1"],
+    ]);
+    expect(catalog.endpoints("default", "web").map((e) => `${e.node}/${e.id} ${e.host}:${e.inboundPort}`)).toEqual([
+      "a/web-1 10.0.0.1:15008", "b/web-1 10.0.0.1:15008",
+    ]);
+  });
+
+  test("refuses a service outside the node's allow with the command that permits it, and takes the rest", () => {
+    const catalog = catalogWith();
+    run(catalog, node("web-1"));
+    run(catalog, { type: "node.allow", name: "web-1", allow: ["default/web", "shop/*"] });
+    const result = run(catalog, sync("web-1", {
+      instances: [instance("w", "web"), instance("p", "payments"), instance("c", "cart", { namespace: "shop" })],
+      checks: [check("p:1", "p"), check("w:1", "w"), check("x", "ghost")],
+    }));
+    expect(result).toMatchObject({ ok: true, refusals: [
+      { id: "p", code: "NOT_ALLOWED", fix: "mesh acl node allow web-1 default/payments" },
+      { id: "x", code: "NOT_FOUND" },
+    ] });
+    expect(catalog.instancesOn("web-1").map((i) => i.id)).toEqual(["c", "w"]);
+    expect(catalog.checksOn("web-1").map((c) => c.id)).toEqual(["w:1"]);
+  });
+
+  test("a repeated sync moves no index and tells nobody", () => {
+    const catalog = catalogWith("a");
+    const same = sync("a", { instances: [instance("w", "web")], checks: [check("c", "w")] });
+    run(catalog, same);
+    const before = catalog.stateHash();
+    const heard: number[] = [];
+    catalog.onChange((index) => heard.push(index));
+    run(catalog, same);
+    expect([catalog.stateHash(), heard]).toEqual([before, []]);
+  });
+});
+
+describe("intentions", () => {
+  test("an intention for * touches the intentions of every service", () => {
+    const catalog = catalogWith("a");
+    run(catalog, sync("a", { instances: [instance("w", "web")] }));
+    const heard: ReadonlySet<string>[] = [];
+    catalog.onChange((_index, topics) => heard.push(topics));
+    run(catalog, { type: "intention.put", intention: intention("i1", "*/*", "*/*", "deny") });
+    expect(heard[0]!.has("intentions/default/unknown-yet")).toBe(true);
+    expect([...heard[0]!]).toContain("intentions/default/web");
+    expect(catalog.indexOf("intentions/default/web")).toBe(catalog.appliedIndex);
+    expect([...catalog.topicItems("intentions/default/web").keys()]).toEqual(["i1"]);
+  });
+});
+
+test("a snapshot restores to an equal catalog", () => {
+  const catalog = catalogWith("a");
+  run(catalog, sync("a", { instances: [instance("w", "web")], checks: [check("c", "w", { status: "warning" })] }));
+  const other = createCatalog();
+  other.restore(catalog.snapshot());
+  expect(other.stateHash()).toBe(catalog.stateHash());
+  expect(other.snapshot()).toEqual(catalog.snapshot());
+  expect(other.endpoints("default", "web")).toEqual(catalog.endpoints("default", "web"));
+  expect(other.appliedIndex).toBe(catalog.appliedIndex);
+});

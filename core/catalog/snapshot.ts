@@ -1,0 +1,80 @@
+import { MeshError } from "../base/errors.ts";
+import { isObject } from "./shapes.ts";
+import type { State } from "./state.ts";
+import { ByteWriter, decodeText } from "./text.ts";
+
+/**
+ * A snapshot is JSON lines: a header, one `[table, key, row]` per row, and an end line with their number. Tables come in
+ * a fixed order and rows ascending by key (requests: oldest first), so equal states give equal bytes. Unknown fields of
+ * rows are kept. The header's hash is compared after reading: a snapshot that was altered or cut is refused.
+ */
+export const SNAPSHOT_FORMAT = "mesh-catalog";
+export const SNAPSHOT_VERSION = 1;
+
+const NEWLINE = 10;
+
+export function writeSnapshot(state: State, index: number): Uint8Array {
+  const writer = new ByteWriter(1 << 16);
+  const hash = state.hash.toString();
+  writer.write(`${JSON.stringify({ format: SNAPSHOT_FORMAT, version: SNAPSHOT_VERSION, index, hash })}\n`);
+  let rows = 0;
+  for (const table of state.tables) {
+    const keys = table.name === "requests" ? [...table.entries()].map(([key]) => key) : table.sortedKeys();
+    for (const key of keys) writer.write(`${JSON.stringify([table.name, key, table.get(key)])}\n`);
+    rows += keys.length;
+  }
+  writer.write(`${JSON.stringify({ rows })}\n`);
+  return writer.bytes();
+}
+
+const corrupt = (what: string): MeshError => new MeshError("STORAGE_CORRUPT", `catalog snapshot: ${what}`);
+
+function parseLine(text: string | undefined, line: number): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    throw corrupt(`line ${line} is not JSON`);
+  }
+}
+
+/** Fills an empty state; gives the index of the snapshot. Throws STORAGE_CORRUPT, and INVALID for a newer format. */
+export function readSnapshot(state: State, bytes: Uint8Array): number {
+  const tables = new Map(state.tables.map((table) => [table.name, table]));
+  let index: number | undefined;
+  let hash: unknown;
+  let rows = 0;
+  let ended = false;
+  let from = 0;
+  for (let line = 1; from < bytes.length; line++) {
+    const newline = bytes.indexOf(NEWLINE, from);
+    if (newline < 0 || ended) throw corrupt(ended ? "there is more after its end" : "its last line is cut");
+    const value = parseLine(decodeText(bytes, from, newline), line);
+    from = newline + 1;
+    if (index === undefined) {
+      ({ index, hash } = readHeader(value));
+    } else if (Array.isArray(value)) {
+      const [name, key, row] = value as unknown[];
+      const table = tables.get(String(name));
+      if (table === undefined || typeof key !== "string" || !isObject(row)) throw corrupt(`line ${line} is no row`);
+      table.put(key, row);
+      rows++;
+    } else {
+      ended = isObject(value) && value["rows"] === rows;
+      if (!ended) throw corrupt(`it has ${rows} rows, not those that its end line says`);
+    }
+  }
+  if (index === undefined || !ended) throw corrupt("it has no end");
+  if (state.hash.toString() !== hash) throw corrupt(`its hash is ${state.hash.toString()}, its header says ${hash}`);
+  return index;
+}
+
+function readHeader(value: unknown): { index: number; hash: unknown } {
+  if (!isObject(value) || value["format"] !== SNAPSHOT_FORMAT) throw corrupt("it has no header");
+  if (value["version"] !== SNAPSHOT_VERSION) {
+    throw new MeshError("INVALID", `catalog snapshot of version ${String(value["version"])}`, {
+      fix: `this program reads version ${SNAPSHOT_VERSION}: use the program that wrote it, or a newer one`,
+    });
+  }
+  if (!Number.isSafeInteger(value["index"])) throw corrupt("its header has no index");
+  return { index: value["index"] as number, hash: value["hash"] };
+}
