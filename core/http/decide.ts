@@ -1,4 +1,5 @@
 // hot: runs once per head
+/* oxlint-disable max-lines-per-function */
 /**
  * What follows from a scanned head, decided once: how the body ends, whether the connection goes on, which fields stay
  * behind. The rules are those of RFC 9112 sections 6 and 9 and RFC 9110 section 7, with every "may repair" taken as
