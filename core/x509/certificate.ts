@@ -41,8 +41,9 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const outer = readChildren(decodeDer(der, what), what);
   const [tbs, algorithm, signature] = outer;
   const fields = [...readChildren(tbs, "the certificate's body")];
-  const version = readExplicit(fields.shift(), 0)?.[0];
-  if (version === undefined || readInteger(version, "the version")[0] !== 2) malformed("the certificate is not version 3");
+  const [version] = readExplicit(fields.shift(), 0) ?? [];
+  const number = version === undefined ? [] : readInteger(version, "the version");
+  if (number.length !== 1 || number[0] !== 2) malformed("the certificate is not version 3");
   const [serialNode, innerAlgorithm, issuer, validity, subject, spki, tagged] = fields;
   if (outer.length !== 3 || fields.length < 6 || fields.length > 7) {
     malformed("the certificate has a wrong number of fields");

@@ -59,7 +59,11 @@ export const extensionsField = (...list: Der[]): Der => explicit(3, sequence(...
 
 // Reading
 
-interface RawExtension { readonly id: string; readonly critical: boolean; readonly value: Uint8Array }
+interface RawExtension {
+  readonly id: string;
+  readonly critical: boolean;
+  readonly value: Uint8Array;
+}
 
 function readRaw(node: Der): RawExtension {
   const parts = readChildren(node, "an extension");
@@ -85,7 +89,9 @@ function readKeyUsage(value: Uint8Array): number {
   const { bytes } = readBits(decodeDer(value, "keyUsage"), "keyUsage");
   if (bytes.length > 2) malformed("keyUsage has more bits than there are usages");
   let usage = 0;
-  for (let bit = 0; bit < bytes.length * 8; bit++) if ((bytes[bit >> 3]! & (0x80 >> (bit & 7))) !== 0) usage |= 1 << bit;
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    if ((bytes[bit >> 3]! & (0x80 >> (bit & 7))) !== 0) usage |= 1 << bit;
+  }
   return usage;
 }
 

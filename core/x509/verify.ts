@@ -38,6 +38,8 @@ export type SvidResult =
   | { readonly ok: true; readonly id: ParsedSpiffeId; readonly notAfterMs: number }
   | { readonly ok: false; readonly reason: SvidFault };
 
+type Found = SvidFault | ParsedSpiffeId & { readonly notAfterMs: number };
+
 interface Search {
   readonly crypto: Crypto;
   readonly roots: readonly Certificate[];
@@ -104,7 +106,14 @@ function pathFault(search: Search, path: readonly Certificate[]): SvidFault | un
   return best;
 }
 
-function check(crypto: Crypto, options: SvidCheck): SvidFault | ParsedSpiffeId & { readonly notAfterMs: number } {
+/** Whom a leaf names, once leafFault found nothing. */
+function leafIdentity(leaf: Certificate, trustDomain: string): ParsedSpiffeId | SvidFault {
+  const uri = leaf.extensions.uriSans[0]!;
+  if (!uri.startsWith(`spiffe://${trustDomain}/`)) return "foreign_trust_domain";
+  return parseSpiffeId(uri) ?? "unknown_identity";
+}
+
+function check(crypto: Crypto, options: SvidCheck): Found {
   const { nowMs, trustDomain, chainDers, rootDers } = options;
   if (chainDers.length > CHAIN_MAX || rootDers.length > ROOTS_MAX) return "chain_too_long";
   const leaf = parseCertificate(options.leafDer);
@@ -121,17 +130,9 @@ function check(crypto: Crypto, options: SvidCheck): SvidFault | ParsedSpiffeId &
   return bad ?? { ...id, notAfterMs: leaf.notAfterMs };
 }
 
-/** Whom a leaf names, once leafFault found nothing. */
-export function leafIdentity(leaf: Certificate, trustDomain: string): ParsedSpiffeId | SvidFault {
-  const uri = leaf.extensions.uriSans[0]!;
-  if (!uri.startsWith(`spiffe://${trustDomain}/`)) return "foreign_trust_domain";
-  return parseSpiffeId(uri) ?? "unknown_identity";
-}
-
-/** Whether the leaf is an SVID of this trust domain under one of the roots now; never throws for bad input. */
-export function verifySvid(crypto: Crypto, options: SvidCheck): SvidResult {
+function settle(run: () => Found): SvidResult {
   try {
-    const result = check(crypto, options);
+    const result = run();
     if (typeof result === "string") return { ok: false, reason: result };
     const { notAfterMs, ...id } = result;
     return { ok: true, id, notAfterMs };
@@ -139,4 +140,18 @@ export function verifySvid(crypto: Crypto, options: SvidCheck): SvidResult {
     if (error instanceof MeshError) return { ok: false, reason: "malformed" };
     throw error;
   }
+}
+
+/** Whether the leaf is an SVID of this trust domain under one of the roots now; never throws for bad input. */
+export const verifySvid = (crypto: Crypto, options: SvidCheck): SvidResult => settle(() => check(crypto, options));
+
+/** The same without the path to a root, for a leaf whose path something else has verified: profile, identity, time. */
+export function verifyLeaf(leafDer: Uint8Array, options: { nowMs: number; trustDomain: string }): SvidResult {
+  return settle(() => {
+    const leaf = parseCertificate(leafDer);
+    const fault = leafFault(leaf) ?? timeFault(leaf, options.nowMs);
+    if (fault !== undefined) return fault;
+    const id = leafIdentity(leaf, options.trustDomain);
+    return typeof id === "string" ? id : { ...id, notAfterMs: leaf.notAfterMs };
+  });
 }
