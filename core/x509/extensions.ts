@@ -81,7 +81,7 @@ function readBasicConstraints(value: Uint8Array): { ca: boolean; pathLength: num
   const ca = isBoolean(parts[0]) && readBoolean(parts.shift(), what);
   if (parts.length === 0) return { ca, pathLength: undefined };
   const number = readInteger(parts.shift(), "the path length");
-  if (parts.length > 0 || number.length !== 1 || number[0]! > 127) malformed("basicConstraints has a wrong path length");
+  if (parts.length > 0 || number.length !== 1 || number[0]! > 127) malformed("the path length is wrong");
   return { ca, pathLength: number[0] };
 }
 

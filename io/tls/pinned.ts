@@ -79,11 +79,11 @@ export function fetchPinnedRoot(options: PinnedRootOptions): Promise<string> {
 }
 
 const foreign = (where: string): MeshError =>
-  new MeshError("CERT_INVALID", `${where} is no server of the ticket's cluster: it shows no certificate of that digest`, {
+  new MeshError("CERT_INVALID", `${where} is no server of the ticket's cluster: none of its certificates is pinned`, {
     fix: "check the addresses in the ticket, or create a new one: mesh acl ticket create",
   });
 
-const unreachable = (where: string, cause?: Error): MeshError =>
-  new MeshError("UNREACHABLE", `${where} does not answer TLS: ${cause?.message.trim() ?? "it closed the connection"}`, {
-    ...(cause === undefined ? {} : { cause }),
-  });
+function unreachable(where: string, cause?: Error): MeshError {
+  const reason = cause?.message.trim() ?? "it closed the connection";
+  return new MeshError("UNREACHABLE", `${where} does not answer TLS: ${reason}`, { cause });
+}
