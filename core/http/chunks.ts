@@ -17,7 +17,13 @@ const Step = {
 } as const;
 type StepId = (typeof Step)[keyof typeof Step];
 
+/** Where in a quoted extension value the scan is. */
+const Quote = { outside: 0, inside: 1, escaped: 2 } as const;
+type QuoteId = (typeof Quote)[keyof typeof Quote];
+
 const SEMICOLON = 59;
+const DOUBLE_QUOTE = 34;
+const BACKSLASH = 92;
 
 export class ChunkDecoder {
   private readonly sink: HttpSink;
@@ -27,6 +33,7 @@ export class ChunkDecoder {
   private digits = 0;
   private extension = 0;
   private extensions = 0;
+  private quote: QuoteId = Quote.outside;
   private last = false;
   private trailers: Fields | undefined;
   private scan: ScanState | undefined;
@@ -48,6 +55,7 @@ export class ChunkDecoder {
     this.digits = 0;
     this.extension = 0;
     this.extensions = 0;
+    this.quote = Quote.outside;
     this.last = false;
     this.held = 0;
     this.error = HttpError.none;
@@ -74,11 +82,10 @@ export class ChunkDecoder {
           break;
         }
         case Step.extension:
-          if (c === CR) this.step = Step.sizeEnd;
-          else if (VALUE[c] === 0) return this.refuse(HttpError.chunkExtension, p);
-          else if (++this.extension > HttpLimits.chunkExtensionBytesMax) {
+          if (c === CR && this.extension > 0 && this.quote === Quote.outside) this.step = Step.sizeEnd;
+          else if (VALUE[c] === 0 || ++this.extension > HttpLimits.chunkExtensionBytesMax) {
             return this.refuse(HttpError.chunkExtension, p);
-          }
+          } else this.quote = nextQuote(this.quote, c);
           p++;
           break;
         case Step.sizeEnd:
@@ -170,4 +177,10 @@ export class ChunkDecoder {
     this.error = error;
     return at;
   }
+}
+
+function nextQuote(quote: QuoteId, c: number): QuoteId {
+  if (quote === Quote.escaped) return Quote.inside;
+  if (c === DOUBLE_QUOTE) return quote === Quote.outside ? Quote.inside : Quote.outside;
+  return quote === Quote.inside && c === BACKSLASH ? Quote.escaped : quote;
 }

@@ -19,7 +19,9 @@ const ZERO = 48;
 export function decideRequest(head: Head): HttpErrorId {
   const error = readFields(head);
   if (error !== HttpError.none) return error;
-  if (head.targetForm === TargetForm.authority && !isHost(head.buf, head.hostFrom, head.hostTo)) return HttpError.target;
+  if (head.targetForm === TargetForm.authority && !isHost(head.buf, head.hostFrom, head.hostTo)) {
+    return HttpError.target;
+  }
   head.framing = head.declared;
   if (head.upgrade && (head.versionMinor === 0 || head.contentLength > 0 || head.framing === Framing.chunked)) {
     // A switch while a body is on its way: legal, used by nobody, and a classic of smuggling. Answered without switch.

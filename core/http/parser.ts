@@ -5,12 +5,12 @@
  * `execute(buf, from, to)` consumes bytes and reports to the sink; it returns the position after the last byte that it
  * took. It stops, leaving the rest to the caller, at the end of each message, at a switch of protocols, when the sink
  * called `pause()` from `onHead`, and at an error (`error` is then not 0 and nothing more is taken). A request parser
- * is ready for the next message at once, so pipelining is calling it again when the answer to the first one is out; a
- * response parser takes nothing until `expectResponse` says what was asked, so that stray bytes from an upstream are
- * seen as stray (pitfall 44).
+ * is ready for the next message at once, so pipelining is calling it again when the answer to the first one is out;
+ * after a request that said `close` it takes nothing more (RFC 9112 section 9.6). A response parser takes nothing
+ * until `expectResponse` says what was asked, so that stray bytes from an upstream are seen as stray (pitfall 44).
  *
  * A head that comes whole is scanned where it lies. Else its bytes are held here (64 kB at most) and scanning goes on
- * line by line, only when a new line feed has come: byte-by-byte senders cost no more than others.
+ * line by line: byte-by-byte senders cost little more than others.
  */
 import { decideRequest, decideResponse } from "./decide.ts";
 import { ChunkDecoder } from "./chunks.ts";
@@ -30,6 +30,7 @@ type StateId = (typeof State)[keyof typeof State];
 
 const HELD_BYTES_FIRST = 1024;
 const HELD_BYTES_KEPT = 4096;
+const SHORT_LINE_BYTES = 256;
 
 export class HttpParser {
   /** Of the current message; overwritten when the next one begins. */
@@ -46,6 +47,8 @@ export class HttpParser {
   private chunks: ChunkDecoder | undefined;
   private held: Uint8Array | undefined;
   private heldCount = 0;
+  /** Length of the incomplete line when it was last scanned. */
+  private scannedLine = 0;
   private asked: MethodId = Method.other;
   private upgradeAsked = false;
   private interims = 0;
@@ -177,9 +180,7 @@ export class HttpParser {
     const before = this.heldCount;
     const taken = from + Math.min(to - from, HttpLimits.headBytesMax - before);
     this.hold(buf, from, taken);
-    let p = from;
-    while (p < taken && buf[p] !== LF) p++;
-    if (p < taken) {
+    if (this.isScanDue(buf, from, taken)) {
       const end = this.advance(this.heldCount);
       if (end >= 0) {
         this.heldCount = 0;
@@ -190,6 +191,20 @@ export class HttpParser {
       if (end === REFUSED) return from;
     }
     return this.heldCount === HttpLimits.headBytesMax ? this.fail(HttpError.headTooLarge, from) : taken;
+  }
+
+  /**
+   * Whether new bytes are worth another look at the line that is not complete yet: they may end it, or it is short. A
+   * long line without an end is looked at each time it has doubled, so that all the looks together cost one.
+   */
+  private isScanDue(buf: Uint8Array, from: number, to: number): boolean {
+    const line = this.heldCount - this.scan.resumeAt;
+    if (line <= SHORT_LINE_BYTES || line >= 2 * this.scannedLine) {
+      this.scannedLine = line;
+      return true;
+    }
+    for (let p = from; p < to; p++) if (buf[p] === LF) return true;
+    return false;
   }
 
   private begin(buf: Uint8Array, from: number): void {
@@ -253,7 +268,7 @@ export class HttpParser {
 
   /** The last thing a call does: the sink may feed this parser again from `onEnd`. */
   private finishMessage(): void {
-    this.state = this.isRequest ? State.idle : State.waiting;
+    this.state = this.isRequest && this.head.keepAlive ? State.idle : State.waiting;
     this.emptyLine = false;
     this.sink.onEnd();
   }

@@ -26,7 +26,7 @@ export class HeadEdits {
   /** Lines to append, each with its CR LF: must be valid fields. */
   extra: Uint8Array | undefined = undefined;
   /** Host for an HTTP/1.0 request that named none. */
-  fallbackHost: Uint8Array | undefined = undefined;
+  fallbackHost: Uint8Array = ascii("localhost");
 }
 
 const HTTP11_END = ascii(" HTTP/1.1\r\n");
@@ -53,9 +53,8 @@ const ZERO = 48;
 /** Room that `serializeHead` needs at most. */
 export function serializedBytesMax(head: Head, edits: HeadEdits): number {
   const extra = edits.extra === undefined ? 0 : edits.extra.length;
-  const host = edits.fallbackHost === undefined ? 0 : edits.fallbackHost.length;
   // A ragged line `a:b` grows by its space.
-  return head.to - head.from + head.count + OWN_BYTES_MAX + extra + host;
+  return head.to - head.from + head.count + OWN_BYTES_MAX + extra + edits.fallbackHost.length;
 }
 
 /** Writes the head at `out[at…]`, which must have room for `serializedBytesMax`; returns the position after it. */
@@ -97,7 +96,7 @@ function writeOwn(out: Uint8Array, at: number, head: Head, edits: HeadEdits): nu
   if (head.isRequest && (head.versionMinor === 0 || head.hostFrom < 0) && head.indexOf(Field.host) < 0) {
     p = put(out, p, HOST);
     if (head.hostFrom >= 0) p = copy(out, p, head.buf, head.hostFrom, head.hostTo);
-    else if (edits.fallbackHost !== undefined) p = put(out, p, edits.fallbackHost);
+    else p = put(out, p, edits.fallbackHost);
     p = writeEnd(out, p);
   }
   if (edits.framing === Framing.length) {

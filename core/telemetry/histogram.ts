@@ -1,8 +1,9 @@
 // hot: record() runs once per request
 /**
  * Log-bucketed histogram of durations. Buckets are numbered from 0; bucket 0 holds everything up to 1 µs, bucket n
- * holds (1 µs × G^(n-1), 1 µs × G^n] with G = 2^(1/8) ≈ 1.0905, so that the middle (geometric) of a bucket is within
- * 4.5 % of every value in it; the last bucket holds all above 10 minutes. Bucket numbers travel between proxy, agent and server: never renumber them.
+ * holds (1 µs × G^(n-1), 1 µs × G^n] with G = 2^(1/8) ≈ 1.0905, so that the geometric middle of a bucket is within
+ * 4.5 % of every value in it; the last bucket holds all above 10 minutes. Bucket numbers travel between proxy, agent
+ * and server: never renumber them.
  */
 const STEPS_PER_DOUBLING = 8;
 const UNIT_MS = 0.001;
