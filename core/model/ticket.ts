@@ -154,6 +154,6 @@ export function parseTicket(input: string): Ticket {
 /** Throws INVALID_TICKET once the ticket's time is over. */
 export function checkTicketTime(ticket: Ticket, nowMs: number): void {
   if (nowMs < ticket.expMs) return;
-  const minutes = Math.ceil((nowMs - ticket.expMs) / 60_000);
+  const minutes = Math.max(1, Math.ceil((nowMs - ticket.expMs) / 60_000));
   bad(`the ticket has expired ${minutes} ${minutes === 1 ? "minute" : "minutes"} ago`);
 }

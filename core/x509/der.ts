@@ -93,10 +93,15 @@ function primitive(node: Der | undefined, tag: number, what: string): string {
 
 export function readOid(node: Der | undefined, what: string): string {
   const contents = primitive(node, TAG.oid, what);
-  // Forge computes with 32 bits and accepts what cannot be an OID; only what it writes back alike is one.
-  const oid = contents === "" ? "" : asn1.derToOid(contents);
-  if (oid === "" || asn1.oidToDer(oid).getBytes() !== contents) return malformed(`${what} is not an object identifier`);
-  return oid;
+  let dotted: string;
+  try {
+    dotted = asn1.derToOid(contents);
+    // Forge also reads what cannot be an identifier; only what it writes back alike is one.
+    if (contents === "" || asn1.oidToDer(dotted).getBytes() !== contents) dotted = "";
+  } catch {
+    dotted = "";
+  }
+  return dotted === "" ? malformed(`${what} is not an object identifier`) : dotted;
 }
 
 /** Contents octets of an INTEGER: two's complement, big endian, at least one octet. */
