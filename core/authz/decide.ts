@@ -10,7 +10,7 @@ export interface Decision {
   readonly reason: string;
 }
 
-const nameOf = ({ namespace, name }: ServiceName): string => (namespace === "*" ? "*" : `${namespace}/${name}`);
+const nameOf = ({ namespace, name }: ServiceName): string => `${namespace}/${name}`;
 
 /** `allow default/web → default/*, precedence 6`. */
 export const describeIntention = (i: Intention): string =>
@@ -20,7 +20,8 @@ export const describeIntention = (i: Intention): string =>
 export function decide(sorted: readonly Intention[], source: ServiceName, destination: ServiceName): Decision {
   const intention = sorted.find((i) => covers(i.destination, destination) && covers(i.source, source));
   if (intention === undefined) {
-    return { allowed: false, reason: `no intention covers ${nameOf(source)} → ${nameOf(destination)}: denied by default` };
+    const call = `${nameOf(source)} → ${nameOf(destination)}`;
+    return { allowed: false, reason: `no intention covers ${call}: denied by default` };
   }
   return { allowed: intention.action === "allow", intention, reason: `intention ${describeIntention(intention)}` };
 }

@@ -24,7 +24,8 @@ export function compareIntentions(a: Pair, b: Pair): number {
 }
 
 /** A new list in order of evaluation. */
-export const sortIntentions = <T extends Pair>(intentions: readonly T[]): T[] => [...intentions].sort(compareIntentions);
+export const sortIntentions = <T extends Pair>(intentions: readonly T[]): T[] =>
+  [...intentions].sort(compareIntentions);
 
 /** Whether a pattern (`ns/name`, `ns/*`, any namespace and name) covers the service. */
 export function covers(pattern: Name, service: Name): boolean {

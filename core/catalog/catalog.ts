@@ -9,6 +9,7 @@ import type { ApplyResult } from "./records.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { State } from "./state.ts";
 import type { Change } from "./state.ts";
+import { byText } from "./table.ts";
 import { parseTopic, prefixOf, sourcesOf, TouchedSet } from "./topics.ts";
 
 /**
@@ -72,7 +73,7 @@ export class Catalog extends Queries {
     this.#index = readSnapshot(state, bytes);
     state.settle();
     this.state = state;
-    this.#history.clear();
+    this.#history.clear(this.#index);
     const touched = new TouchedSet(state.indexes.sortedKeys().filter((key) => !key.startsWith("floor/")));
     touched.everything = true;
     this.#notify(touched);
@@ -108,7 +109,7 @@ export class Catalog extends Queries {
       for (const endpoint of this.endpoints(namespace, name)) items.set(`${endpoint.node}/${endpoint.id}`, endpoint);
     } else if (kind === "intentions") {
       const found = this.intentionsFor({ namespace, name }).map((i) => [i.id, i] as const);
-      for (const [id, intention] of found.sort(([a], [b]) => (a < b ? -1 : 1))) items.set(id, intention);
+      for (const [id, intention] of found.sort(([a], [b]) => byText(a, b))) items.set(id, intention);
     } else if (kind === "roots") {
       for (const root of this.roots()) items.set(root.id, root);
     } else {
@@ -124,16 +125,17 @@ export class Catalog extends Queries {
    * not known any more: send all of it. Items are as they are now, each once, however often they changed.
    */
   changesSince(topic: string, index: number): TopicChanges | undefined {
-    const changes: TopicChanges = { upserts: new Map(), deletes: [] };
-    if (index > this.#index || index <= 0) return undefined;
+    const kind = parseTopic(topic)?.kind;
+    if (index > this.#index || index <= 0 || kind === undefined || kind === "health") return undefined;
     const keys = new Set<string>();
     for (const source of sourcesOf(topic)) {
       if (this.#sourceIndex(source) <= index) continue;
-      const changed = this.#history.keysSince(source, index);
+      const changed = kind === "node" ? [topic.slice("node/".length)] : this.#history.keysSince(source, index);
       if (changed === undefined) return undefined;
       for (const key of changed) keys.add(key);
     }
-    for (const key of [...keys].sort()) {
+    const changes: TopicChanges = { upserts: new Map(), deletes: [] };
+    for (const key of [...keys].sort(byText)) {
       const item = this.#topicItem(topic, key);
       if (item === undefined) changes.deletes.push(key);
       else changes.upserts.set(key, item);

@@ -41,7 +41,7 @@ export interface NodeInput {
   readonly meta: Readonly<Record<string, string>>;
 }
 
-/** Creates a node with an empty `allow`, or updates one and keeps its `allow`; another id under the name is CONFLICT. */
+/** Creates a node with an empty `allow`, or updates one and keeps it; another id under the name is CONFLICT. */
 export interface NodeUpsert {
   readonly type: "node.upsert";
   readonly node: NodeInput;

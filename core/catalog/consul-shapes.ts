@@ -115,7 +115,7 @@ export const catalogService = (
   catalog: Catalog, service: { namespace: string; name: string }, filter: ServiceFilter = {},
 ): Json[] => find(catalog, service, filter).map(({ node, instance }) => catalogServiceShape(catalog, node, instance));
 
-/** `GET /v1/health/service/:name` and, with `connect`, `/v1/health/connect/:name`; index: topic `health/<ns>/<name>`. */
+/** `GET /v1/health/service/:name`, with `connect` `/v1/health/connect/:name`; index: topic `health/<ns>/<name>`. */
 export const healthService = (
   catalog: Catalog, service: { namespace: string; name: string }, filter: ServiceFilter & { connect?: boolean } = {},
 ): Json[] => find(catalog, service, filter).map(({ node, instance, checks }) => ({

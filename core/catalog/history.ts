@@ -1,7 +1,8 @@
 /**
  * The recent changes of each topic, so that a watcher that fell behind gets a delta. Bounded over all topics together:
- * the oldest change anywhere is forgotten first, and a topic remembers the index from which on it is complete. Kept in
- * memory only; after a restart or a restore watchers that missed something get a snapshot.
+ * the oldest change anywhere is forgotten first. What happened after the horizon, the last index forgotten, is known of
+ * every topic; of one that seldom changes it may be known from further back. Kept in memory only; after a restart or a
+ * restore watchers that missed something get a snapshot.
  */
 export const HISTORY_LIMIT = 65_536;
 
@@ -19,6 +20,7 @@ export class History {
   /** Topics in order of their entries: first in, first forgotten. */
   #queue: string[] = [];
   #queueHead = 0;
+  #horizon = 0;
   readonly #limit: number;
 
   constructor(limit = HISTORY_LIMIT) {
@@ -41,7 +43,8 @@ export class History {
   /** Keys that changed after `index`, or undefined when that is no longer known. */
   keysSince(topic: string, index: number): Set<string> | undefined {
     const history = this.#topics.get(topic);
-    if (history === undefined || index < history.floor) return undefined;
+    if (index < Math.min(this.#horizon, history?.floor ?? this.#horizon)) return undefined;
+    if (history === undefined) return new Set();
     let low = history.head;
     let high = history.indexes.length;
     while (low < high) {
@@ -52,7 +55,9 @@ export class History {
     return new Set(history.keys.slice(low));
   }
 
-  clear(): void {
+  /** Forgets everything: nothing is known of what happened up to `horizon`. */
+  clear(horizon: number): void {
+    this.#horizon = horizon;
     this.#topics.clear();
     this.#queue = [];
     this.#queueHead = 0;
@@ -66,6 +71,7 @@ export class History {
     }
     const history = this.#topics.get(topic)!;
     history.floor = history.indexes[history.head++]!;
+    this.#horizon = Math.max(this.#horizon, history.floor);
     if (history.head === history.indexes.length) {
       this.#topics.delete(topic);
     } else if (history.head > 64 && history.head * 2 > history.indexes.length) {

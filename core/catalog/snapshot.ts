@@ -4,9 +4,9 @@ import type { State } from "./state.ts";
 import { ByteWriter, decodeText } from "./text.ts";
 
 /**
- * A snapshot is JSON lines: a header, one `[table, key, row]` per row, and an end line with their number. Tables come in
- * a fixed order and rows ascending by key (requests: oldest first), so equal states give equal bytes. Unknown fields of
- * rows are kept. The header's hash is compared after reading: a snapshot that was altered or cut is refused.
+ * A snapshot is JSON lines: a header, one `[table, key, row]` per row, and an end line with their number. Tables come
+ * in a fixed order and rows ascending by key (requests: oldest first), so equal states give equal bytes. Unknown fields
+ * of rows are kept. The header's hash is compared after reading: a snapshot that was altered or cut is refused.
  */
 export const SNAPSHOT_FORMAT = "mesh-catalog";
 export const SNAPSHOT_VERSION = 1;

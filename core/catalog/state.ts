@@ -136,7 +136,8 @@ export class State {
     if (seen(old) !== seen(row)) this.#dirtyNodes.add(key);
     if (old !== undefined) this.nodeNames.delete(old.id);
     if (row !== undefined) this.nodeNames.set(row.id, key);
-    if (row === undefined || old === undefined || JSON.stringify(old.allow) !== JSON.stringify(row.allow)) this.#changed(nodeTopic(key), key);
+    const topicItem = (n?: NodeRecord): string | undefined => n && JSON.stringify(n.allow);
+    if (topicItem(old) !== topicItem(row)) this.#changed(nodeTopic(key), key);
   }
 
   #onInstance(key: string, old: InstanceRecord | undefined, row: InstanceRecord | undefined): void {

@@ -3,9 +3,9 @@
  * `intentions/<ns>/<name>`, `defaults/<ns>/<name>`, `roots`, `node/<name>`; and for HTTP only `health/<ns>/<name>`,
  * which also moves when a check's output or an instance's own address does.
  *
- * Some topics are a view of several sources: who may call `default/web` is said by the intentions for it, for
- * `default/*` and for `the wildcard of both`; a node's record also carries the servers' addresses. Indexes and histories are kept by
- * source; a topic's index is the greatest of its sources'.
+ * Some topics are a view of several sources: who may call `default/web` is said by the intentions for it, for all of
+ * its namespace and for any service; a node's record also carries the servers' addresses. Indexes and histories are
+ * kept by source; a topic's index is the greatest of its sources'.
  */
 export const serviceTopic = (namespace: string, name: string): string => `service/${namespace}/${name}`;
 export const healthTopic = (namespace: string, name: string): string => `health/${namespace}/${name}`;
