@@ -1,0 +1,39 @@
+import { join } from "../join.ts";
+import type { ServerContext } from "../context.ts";
+import type { RateLimiter } from "../rate-limit.ts";
+import { createTicket } from "../tickets.ts";
+import { aclRoutes } from "./acl.ts";
+import { catalogRoutes } from "./catalog.ts";
+import { configRoutes } from "./config.ts";
+import { connectRoutes } from "./connect.ts";
+import { healthRoutes } from "./health.ts";
+import { intentionRoutes } from "./intentions.ts";
+import { meshRoutes } from "./mesh.ts";
+import { type GuardedRoute, unguarded } from "./query.ts";
+import { statusRoutes } from "./status.ts";
+import { unbuiltRoutes } from "./unbuilt.ts";
+
+export interface RouteOptions {
+  readonly context: ServerContext & { readonly signing: RateLimiter };
+  readonly joining: RateLimiter;
+  /** This server's gRPC address as others use it. */
+  readonly grpcAddress: () => string;
+  /** `host:port` of the servers that redeem tickets. */
+  readonly httpsAddresses: () => readonly string[];
+}
+
+/** The whole HTTP API of a server. */
+export function apiRoutes({ context, joining, grpcAddress, httpsAddresses }: RouteOptions): GuardedRoute[] {
+  return [
+    ...statusRoutes(context, grpcAddress),
+    unguarded("ticket", "POST /v1/mesh/join", (req) => join(context, joining, req)),
+    ...catalogRoutes(context),
+    ...healthRoutes(context),
+    ...connectRoutes(context),
+    ...intentionRoutes(context),
+    ...configRoutes(context),
+    ...aclRoutes(context, (request) => createTicket(context, httpsAddresses(), request)),
+    ...meshRoutes(context),
+    ...unbuiltRoutes(context),
+  ];
+}
