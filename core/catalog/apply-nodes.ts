@@ -166,12 +166,14 @@ function syncCheck(
   const fault = checkFault(row);
   if (fault !== undefined) return refusalOf(row, { code: "INVALID", message: fault, fix: "correct the check" });
   const { instanceId } = row;
-  if (instanceId !== "" && context.state.instances.get(onNode(node.name, instanceId)) === undefined) {
+  const instance = context.state.instances.get(onNode(node.name, instanceId));
+  if (instanceId !== "" && instance === undefined) {
     // Its instance's own refusal says it already.
     if (refused.has(instanceId)) return undefined;
     const message = `check "${row.id}" is for instance "${instanceId}", which is not on node "${node.name}"`;
     return refusalOf(row, { code: "NOT_FOUND", message, fix: "register the service first" });
   }
-  write(context, context.state.checks, [onNode(node.name, row.id), { ...row, node: node.name }]);
+  const shared = { node: node.name, instanceId: instance?.id ?? "" };
+  write(context, context.state.checks, [onNode(node.name, row.id), { ...row, ...shared }]);
   return undefined;
 }

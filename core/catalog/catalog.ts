@@ -6,7 +6,7 @@ import { decodeCommand } from "./commands.ts";
 import { History } from "./history.ts";
 import { Queries } from "./queries.ts";
 import type { ApplyResult } from "./records.ts";
-import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { readSnapshot, snapshotParts, writeSnapshot } from "./snapshot.ts";
 import { State } from "./state.ts";
 import type { Change } from "./state.ts";
 import { byText } from "./table.ts";
@@ -65,6 +65,11 @@ export class Catalog extends Queries {
 
   snapshot(): Uint8Array {
     return writeSnapshot(this.state, this.#index);
+  }
+
+  /** The same bytes in parts of some 256 kB, encoded as they are taken: time for other work between them. */
+  snapshotParts(): Iterable<Uint8Array> {
+    return snapshotParts(this.state, this.#index);
   }
 
   /** Replaces everything by a snapshot; nothing is changed when it is refused (STORAGE_CORRUPT, INVALID). */

@@ -15,6 +15,23 @@ function example(): Catalog {
 const edit = (change: (text: string) => string): Uint8Array => encodeText(change(decodeText(example().snapshot())!));
 
 describe("snapshot", () => {
+  test("parts taken later are of the moment of the call, and give the same bytes", () => {
+    const catalog = example();
+    for (let i = 0; i < 40; i++) {
+      const checks = [check(`big-${i}`, "", { output: `${i}`.repeat(10_000) })];
+      run(catalog, sync("a", { checks }));
+    }
+    const whole = catalog.snapshot();
+    const parts: Uint8Array[] = [];
+    for (const part of catalog.snapshotParts()) {
+      parts.push(part);
+      run(catalog, sync("a", { deleteInstances: ["w"] }));
+    }
+    expect(parts.length).toBeGreaterThan(1);
+    expect(parts.map((part) => decodeText(part)).join("")).toBe(decodeText(whole));
+    expect(decodeText(catalog.snapshot())).not.toBe(decodeText(whole));
+  });
+
   test("is JSON lines with a header and an end", () => {
     const lines = decodeText(example().snapshot())!.trimEnd().split("\n").map((line) => JSON.parse(line) as unknown);
     expect(lines[0]).toMatchObject({ format: "mesh-catalog", version: 1, index: 3, hash: example().stateHash() });

@@ -1,6 +1,7 @@
 import { MeshError } from "../base/errors.ts";
 import { isObject } from "./shapes.ts";
 import type { State } from "./state.ts";
+import { byText } from "./table.ts";
 import { ByteWriter, decodeText } from "./text.ts";
 
 /**
@@ -12,19 +13,54 @@ export const SNAPSHOT_FORMAT = "mesh-catalog";
 export const SNAPSHOT_VERSION = 1;
 
 const NEWLINE = 10;
+/** A part ends after the row that passes this size. */
+const PART_BYTES = 256 * 1024;
 
-export function writeSnapshot(state: State, index: number): Uint8Array {
-  const writer = new ByteWriter(1 << 16);
-  const hash = state.hash.toString();
-  writer.write(`${JSON.stringify({ format: SNAPSHOT_FORMAT, version: SNAPSHOT_VERSION, index, hash })}\n`);
+interface FrozenTable {
+  readonly name: string;
+  readonly entries: [string, object][];
+}
+
+/**
+ * The state as it is at this call, in parts to be joined. Encoding happens as parts are taken, so that a large state
+ * need not stop its program for as long as the whole takes; what is applied meanwhile is not in it.
+ */
+export function snapshotParts(state: State, index: number): Iterable<Uint8Array> {
+  const header = { format: SNAPSHOT_FORMAT, version: SNAPSHOT_VERSION, index, hash: state.hash.toString() };
+  // Rows never change in place: a copy of the references is a copy of the state.
+  const tables = state.tables.map((table): FrozenTable => ({ name: table.name, entries: [...table.entries()] }));
+  return encodeParts(header, tables);
+}
+
+function* encodeParts(header: object, tables: readonly FrozenTable[]): Generator<Uint8Array> {
+  let writer = new ByteWriter(2 * PART_BYTES);
+  writer.write(`${JSON.stringify(header)}\n`);
   let rows = 0;
-  for (const table of state.tables) {
-    const keys = table.name === "requests" ? [...table.entries()].map(([key]) => key) : table.sortedKeys();
-    for (const key of keys) writer.write(`${JSON.stringify([table.name, key, table.get(key)])}\n`);
-    rows += keys.length;
+  for (const { name, entries } of tables) {
+    // The order of requests is their age, and the same everywhere; any other table's order is an accident.
+    if (name !== "requests") entries.sort(([a], [b]) => byText(a, b));
+    for (const [key, row] of entries) {
+      writer.write(`${JSON.stringify([name, key, row])}\n`);
+      rows++;
+      if (writer.length < PART_BYTES) continue;
+      yield writer.bytes();
+      writer = new ByteWriter(2 * PART_BYTES);
+    }
   }
   writer.write(`${JSON.stringify({ rows })}\n`);
-  return writer.bytes();
+  yield writer.bytes();
+}
+
+/** The whole snapshot in one piece. */
+export function writeSnapshot(state: State, index: number): Uint8Array {
+  const parts = [...snapshotParts(state, index)];
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 const corrupt = (what: string): MeshError => new MeshError("STORAGE_CORRUPT", `catalog snapshot: ${what}`);
