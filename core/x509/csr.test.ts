@@ -1,6 +1,6 @@
 import "../../test/support/reflect-metadata.ts";
 import * as peculiar from "@peculiar/x509";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nodeCrypto } from "../../io/crypto.ts";
 import { toHex } from "../base/bytes.ts";

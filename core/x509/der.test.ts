@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bytesEqual, fromHex, toHex } from "../base/bytes.ts";
 import { MeshError } from "../base/errors.ts";

@@ -1,7 +1,9 @@
 /** Certificates for tests: a CA of its own, credentials from it, and certificates that break one rule at a time. */
 import type { KeyPair } from "../../core/base/crypto.ts";
 import { DAY_MS, HOUR_MS } from "../../core/base/time.ts";
-import { commonName, keyIdentifier, parseCertificate, randomSerial, signCertificate } from "../../core/x509/certificate.ts";
+import {
+  commonName, keyIdentifier, parseCertificate, randomSerial, signCertificate,
+} from "../../core/x509/certificate.ts";
 import type { Der } from "../../core/x509/der.ts";
 import {
   authorityKeyIdExtension, basicConstraintsExtension, extendedKeyUsageExtension, extensionsField, keyUsageExtension,
