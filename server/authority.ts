@@ -53,7 +53,9 @@ export function createAuthority(options: AuthorityOptions): Authority {
   let opened: { readonly sealed: string; readonly keyPem: string } | undefined;
   const caKey = (): string => {
     const { sealedCaKey } = clusterOf(catalog);
-    if (opened?.sealed !== sealedCaKey) opened = { sealed: sealedCaKey, keyPem: unseal(options, "ca-key", sealedCaKey) };
+    if (opened?.sealed !== sealedCaKey) {
+      opened = { sealed: sealedCaKey, keyPem: unseal(options, "ca-key", sealedCaKey) };
+    }
     return opened.keyPem;
   };
   const active = (): { id: string; pem: string } => {
@@ -67,9 +69,10 @@ export function createAuthority(options: AuthorityOptions): Authority {
     });
   const trustDomain = (): string => clusterOf(catalog).trustDomain;
   return {
-    signService: (spkiDer, service, ttlMs = options.leafTtlMs) => sign(spkiDer, serviceSpiffeId(trustDomain(), service), {
-      dnsNames: [service.name, serviceSni(trustDomain(), service)], ttlMs,
-    }),
+    signService: (spkiDer, service, ttlMs = options.leafTtlMs) =>
+      sign(spkiDer, serviceSpiffeId(trustDomain(), service), {
+        dnsNames: [service.name, serviceSni(trustDomain(), service)], ttlMs,
+      }),
     signNode: (spkiDer, node) => sign(spkiDer, nodeSpiffeId(trustDomain(), node), { dnsNames: [], ttlMs: NODE_TTL_MS }),
     signServer: (spkiDer, node) => sign(spkiDer, serverSpiffeId(trustDomain(), node), {
       dnsNames: [serverSni(trustDomain())], ttlMs: NODE_TTL_MS,

@@ -48,7 +48,8 @@ export async function bearCluster(options: BirthOptions): Promise<string> {
   });
   log.info({ cluster: clusterId, trust_domain: trustDomain }, "the cluster was made");
   if (options.showToken === undefined) {
-    log.info({ path: bootstrapTokenPath(dataDir) }, "the management token was written to a file: keep it, then delete it");
+    const path = bootstrapTokenPath(dataDir);
+    log.info({ path }, "the management token was written to a file: keep it, then delete the file");
   } else {
     options.showToken(token);
     removeBootstrapToken(dataDir);

@@ -20,7 +20,7 @@ import { secretHash } from "./secrets.ts";
 const REQUEST = z.object({
   id: z.string().min(1).max(64),
   secret: z.string().min(1).max(128),
-  node: z.string().refine(isNodeName, "is not a host name: letters, digits, dots, hyphens and underscores, 128 at most"),
+  node: z.string().refine(isNodeName, "must be letters, digits, dots, hyphens and underscores, 128 at most"),
   node_id: z.string().min(8).max(64),
   address: z.string().max(253).optional(),
   inbound_port: z.number().int().min(1).max(65_535).optional(),

@@ -77,4 +77,5 @@ export async function openListeners(options: ServerOptions, state: ServerState, 
 }
 
 /** `host:port`, an IPv6 address in brackets. */
-export const hostPort = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+export const hostPort = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

@@ -36,7 +36,8 @@ export async function openState(options: ServerOptions, closers: Closers): Promi
   if (isNew && !bootstrap) throw noCluster(dataDir);
   const sealKey = loadSealKey(dataDir, { create: isNew });
   if (sealKey === undefined) {
-    throw new MeshError("INVALID_CONFIG", `${join(dataDir, "seal.key")} is missing: the cluster's keys cannot be opened`, {
+    const path = join(dataDir, "seal.key");
+    throw new MeshError("INVALID_CONFIG", `${path} is missing: the cluster's keys cannot be opened`, {
       fix: "restore it from a backup, or from another server of this cluster (mode 0600)",
     });
   }

@@ -20,6 +20,7 @@ export const TELEMETRY_REPORT = z.object({
     count: COUNT,
     sumMs: z.number().min(0).max(1e15),
   })).max(ROWS_MAX),
-  tcp: z.array(z.object({ ...EDGE, connections: COUNT, sentBytes: z.number().min(0), receivedBytes: z.number().min(0) }))
-    .max(ROWS_MAX),
+  tcp: z.array(z.object({
+    ...EDGE, connections: COUNT, sentBytes: z.number().min(0), receivedBytes: z.number().min(0),
+  })).max(ROWS_MAX),
 });

@@ -16,6 +16,13 @@ export interface TicketRequest {
   readonly ttlMs: number;
 }
 
+export interface MadeTicket {
+  readonly id: string;
+  /** The text, secret included. */
+  readonly ticket: string;
+  readonly expMs: number;
+}
+
 export const TICKET_TTL_MS_DEFAULT = HOUR_MS;
 /** A ticket is a secret that lies about until it is used. */
 export const TICKET_TTL_MS_MAX = 30 * DAY_MS;
@@ -23,7 +30,7 @@ export const TICKET_TTL_MS_MAX = 30 * DAY_MS;
 /** Makes a ticket; its text is given out this once, the catalog keeps a digest of the secret. */
 export async function createTicket(
   context: ServerContext, servers: readonly string[], request: TicketRequest,
-): Promise<{ id: string; ticket: string; expMs: number }> {
+): Promise<MadeTicket> {
   const { role, node, allow, ttlMs } = request;
   if (ttlMs > TICKET_TTL_MS_MAX) throw new MeshError("INVALID", "a ticket lives 30 days at most", { where: "ttl" });
   const id = randomUUID();
@@ -31,7 +38,8 @@ export async function createTicket(
   // Whole seconds, as the ticket itself says it.
   const expMs = Math.floor((context.nowMs() + ttlMs) / 1000) * 1000;
   await propose(context, {
-    type: "ticket.create", id, secretHash: secretHash(secret), expMs, role, allow, ...(node === undefined ? {} : { node }),
+    type: "ticket.create", id, secretHash: secretHash(secret), expMs, role, allow,
+    ...(node === undefined ? {} : { node }),
   });
   context.log.info({ id, role, node, allow }, "ticket made");
   const ticket = encodeTicket({

@@ -81,7 +81,9 @@ function parseIndex(text: string | null): number {
   if (text === null || text === "") return 0;
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new MeshError("INVALID", `index=${text} is not a whole number`, { fix: "send the X-Consul-Index of the last answer" });
+    throw new MeshError("INVALID", `index=${text} is not a whole number`, {
+      fix: "send the X-Consul-Index of the last answer",
+    });
   }
   return value;
 }
@@ -91,7 +93,9 @@ export function parseWait(text: string | null): number {
   if (text === null || text === "") return WAIT_MS_DEFAULT;
   const waitMs = parseDuration(text);
   if (waitMs === undefined) {
-    throw new MeshError("INVALID", `wait=${text} is not a duration`, { fix: "write it like 30s, 5m or 1m30s; 10m at most" });
+    throw new MeshError("INVALID", `wait=${text} is not a duration`, {
+      fix: "write it like 30s, 5m or 1m30s; 10m at most",
+    });
   }
   return waitMs === 0 ? WAIT_MS_DEFAULT : Math.min(waitMs, WAIT_MS_MAX);
 }

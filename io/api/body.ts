@@ -72,7 +72,8 @@ export function refusePrototypeKeys(value: unknown, where: string): void {
   }
   if (typeof value !== "object" || value === null) return;
   for (const [key, item] of Object.entries(value)) {
-    const reaches = key === "constructor" && typeof item === "object" && item !== null && Object.hasOwn(item, "prototype");
+    const isObject = typeof item === "object" && item !== null;
+    const reaches = key === "constructor" && isObject && Object.hasOwn(item, "prototype");
     if (key === "__proto__" || reaches) {
       throw new MeshError("INVALID", `the key "${key}" is not accepted`, { where, fix: "remove the key" });
     }

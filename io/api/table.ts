@@ -42,6 +42,7 @@ export class RouteTable {
 
   notFound(path: string, parts: readonly string[]): MeshError {
     const near = nearestPath(parts, this.#entries.map((entry) => entry.pattern));
-    return new MeshError("NOT_FOUND", `there is no ${path}`, near === undefined ? {} : { fix: `did you mean ${near} ?` });
+    const details = near === undefined ? {} : { fix: `did you mean ${near} ?` };
+    return new MeshError("NOT_FOUND", `there is no ${path}`, details);
   }
 }

@@ -11,7 +11,7 @@ import { fromGrpcError } from "./errors.ts";
  */
 
 export interface GrpcClientOptions {
-  /** `host:port` of each server's gRPC port. With several IP addresses of one family, the first that answers is used. */
+  /** `host:port` of each server's gRPC port. Of several IP addresses of one family the first that answers is used. */
   readonly servers: readonly string[];
   readonly tls: Credentials;
   readonly trustDomain: string;

@@ -14,22 +14,25 @@ const log = createLogger({ name: "test", write: () => undefined });
 const root = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 const foreignRoot = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 
-function issue(spiffeId: string, { by = root, trust = root }: { by?: IssuedRoot; trust?: IssuedRoot } = {}): Credentials {
+function issue(spiffeId: string, { by = root }: { by?: IssuedRoot } = {}): Credentials {
   const pair = nodeCrypto.generateKeyPair("ec-p256");
   const leaf = signLeaf(nodeCrypto, {
     issuerCertPem: by.certPem, issuerKeyPem: by.privateKeyPem, spkiDer: pair.spkiDer, spiffeId, dnsNames: [],
     nowMs: Date.now(), ttlMs: 3_600_000,
   });
-  return { rootsPem: [trust.certPem], chainPem: leaf.certPem, keyPem: pair.privateKeyPem };
+  return { rootsPem: [root.certPem], chainPem: leaf.certPem, keyPem: pair.privateKeyPem };
 }
 
-const refuse = (): Promise<never> => Promise.reject(new MeshError("NOT_ALLOWED", "not you", { fix: "ask", where: "x" }));
+const refuse = (): Promise<never> =>
+  Promise.reject(new MeshError("NOT_ALLOWED", "not you", { fix: "ask", where: "x" }));
 const callers: Caller[] = [];
 const banned = new Set<string>();
 const handlers: MeshHandlers = {
   watch: (stream) => {
     stream.on("data", (request: WatchRequest) => {
-      for (const { key } of request.topics) stream.write({ topic: key, index: 1, reset: true, upserts: [], deletes: [] });
+      for (const { key } of request.topics) {
+        stream.write({ topic: key, index: 1, reset: true, upserts: [], deletes: [] });
+      }
     });
     stream.on("end", () => stream.end());
   },
@@ -86,7 +89,9 @@ test("pitfall 30: a service's certificate, a foreign one and one of another trus
     issue(nodeSpiffeId(TD, "web-1"), { by: foreignRoot }),
     issue(nodeSpiffeId("other.mesh", "web-1")),
   ];
-  for (const tls of strangers) await expect(ask(tls)).rejects.toMatchObject({ code: expect.stringMatching(/UNREACH|TIMEOUT/) });
+  for (const tls of strangers) {
+    await expect(ask(tls)).rejects.toMatchObject({ code: expect.stringMatching(/UNREACH|TIMEOUT/) });
+  }
 });
 
 test("pitfall 36: a host's certificate does not make a server, however it was signed", async () => {
@@ -105,7 +110,9 @@ test("errors keep code, message, fix and place; faults say nothing; silence is a
   const client = createGrpcClient({
     servers: [address], tls: issue(nodeSpiffeId(TD, "n")), trustDomain: TD, nowMs: Date.now,
   });
-  const empty = { requestId: "", nodeJson: Buffer.alloc(0), instancesJson: [], checksJson: [], deleteInstances: [], deleteChecks: [] };
+  const empty = {
+    requestId: "", nodeJson: Buffer.alloc(0), instancesJson: [], checksJson: [], deleteInstances: [], deleteChecks: [],
+  };
   await expect(unary(client.syncNode.bind(client), empty, { timeoutMs: 1_000 }))
     .rejects.toMatchObject({ code: "NOT_ALLOWED", message: "not you", fix: "ask", where: "x" });
   const leaf = { namespace: "", service: "", csrDer: Buffer.alloc(0) };

@@ -10,12 +10,12 @@ import { isNodeName } from "../../core/model/spiffe.ts";
 import { type ApiRequest, type ApiResponse, jsonResponse } from "../../io/api/router.ts";
 import { propose, type ServerContext } from "../context.ts";
 import { secretHash } from "../secrets.ts";
-import { type TicketRequest, TICKET_TTL_MS_DEFAULT } from "../tickets.ts";
+import { type MadeTicket, type TicketRequest, TICKET_TTL_MS_DEFAULT } from "../tickets.ts";
 import { guarded, type GuardedRoute, list, MANAGEMENT } from "./query.ts";
 
 /** Tokens (in Consul's shapes, with `Roles` for policies), tickets, and what a host may be. All need management. */
 export function aclRoutes(
-  context: ServerContext, createTicket: (request: TicketRequest) => Promise<{ id: string; ticket: string; expMs: number }>,
+  context: ServerContext, createTicket: (request: TicketRequest) => Promise<MadeTicket>,
 ): GuardedRoute[] {
   const { catalog } = context;
   const deleteTicket = async (req: ApiRequest): Promise<ApiResponse> => {
@@ -59,7 +59,9 @@ export function aclRoutes(
 
 const DURATION = z.string().transform((text, issue) => {
   const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0) issue.addIssue({ code: "custom", message: `"${text}" is not a duration: write 30m, 24h` });
+  if (ms === undefined || ms <= 0) {
+    issue.addIssue({ code: "custom", message: `"${text}" is not a duration: write 30m, 24h` });
+  }
   return ms ?? 0;
 });
 
@@ -82,7 +84,7 @@ const ALLOW = z.object({ allow: z.array(z.string()).min(1).max(1024) }).strict()
 async function readBody<T extends z.ZodType>(req: ApiRequest, schema: T): Promise<z.infer<T>> {
   const parsed = schema.safeParse((await req.json()) ?? {});
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, message }) => `${path.length === 0 ? "body" : path.join(".")}: ${message}`);
+  const faults = parsed.error.issues.map(({ path, message }) => `${["body", ...path].join(".")}: ${message}`);
   throw new MeshError("INVALID", faults.join("; "));
 }
 
@@ -97,8 +99,9 @@ async function createToken(context: ServerContext, req: ApiRequest): Promise<Api
   });
   context.log.info({ accessor, roles }, "token created");
   const token = context.catalog.token(accessor);
+  const shape = token === undefined ? { AccessorID: accessor, Roles: roles } : tokenShape(token);
   // The only time that the secret is shown.
-  return jsonResponse({ ...(token === undefined ? { AccessorID: accessor, Roles: roles } : tokenShape(token)), SecretID: secret });
+  return jsonResponse({ ...shape, SecretID: secret });
 }
 
 function tokenShape(token: TokenRecord): Record<string, unknown> {

@@ -104,9 +104,8 @@ async function put(context: ServerContext, req: ApiRequest, access: Access): Pro
   const [resource] = resources;
   if (kind === "Intention") {
     const [draft] = intentions;
-    if (draft === undefined || intentions.length + resources.length !== 1 || draft.destination.namespace !== namespace) {
-      throw mismatch(req);
-    }
+    const single = intentions.length + resources.length === 1;
+    if (draft === undefined || !single || draft.destination.namespace !== namespace) throw mismatch(req);
     const { index } = await propose(context, { type: "intention.put", intention: { ...inputOf(draft), id: name } });
     return jsonResponse({ index, warnings });
   }

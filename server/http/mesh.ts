@@ -132,6 +132,7 @@ function metrics(context: ServerContext, req: ApiRequest, access: Access): ApiRe
     end: isoTime(span.toMs),
     interval_seconds: SLOT_MS / 1000,
     metrics: pick(totals),
-    series: context.telemetry.series(key, span).map((point) => ({ time: isoTime(point.atMs), ...pick(totalsShape(point)) })),
+    series: context.telemetry.series(key, span)
+      .map((point) => ({ time: isoTime(point.atMs), ...pick(totalsShape(point)) })),
   });
 }

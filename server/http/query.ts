@@ -70,11 +70,12 @@ export async function list(context: ServerContext, req: ApiRequest, listing: Lis
 /** Options of Consul that would change the answer and that we do not have: refused instead of ignored. */
 function refuseUnknownOptions(context: ServerContext, { query }: ApiRequest): void {
   if (query.has("filter")) {
-    throw new MeshError("INVALID", "filter expressions are not supported", { where: "filter", fix: "filter the answer" });
+    throw new MeshError("INVALID", "filter expressions are not supported", { fix: "filter the answer" });
   }
   const dc = query.get("dc");
   if (dc !== null && dc !== "" && dc !== context.datacenter) {
-    throw new MeshError("INVALID", `No path to datacenter: "${dc}" is not known`, { fix: `use dc=${context.datacenter}` });
+    const fix = `use dc=${context.datacenter}`;
+    throw new MeshError("INVALID", `No path to datacenter: "${dc}" is not known`, { fix });
   }
 }
 

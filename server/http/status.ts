@@ -16,7 +16,7 @@ export function statusRoutes(context: ServerContext, ownAddress: () => string): 
   const checks = (): [name: string, ok: boolean, detail: string][] => {
     const { leader, state, appliedIndex, commitIndex } = raft.status();
     return [
-      ["raft", leader !== undefined, `${state}, leader ${leader ?? "unknown"}, applied ${appliedIndex} of ${commitIndex}`],
+      ["raft", leader !== undefined, `${state}, leader ${leader ?? "none"}, applied ${appliedIndex} of ${commitIndex}`],
       ["cluster", catalog.cluster() !== undefined, catalog.cluster()?.clusterId ?? "not born yet"],
       ["ca", catalog.roots().some((root) => root.active), `${catalog.roots().length} roots`],
     ];
@@ -28,7 +28,8 @@ export function statusRoutes(context: ServerContext, ownAddress: () => string): 
     unguarded("open", "GET /readyz", (req) => {
       const results = checks();
       const ready = results.every(([, ok]) => ok);
-      const lines = results.map(([name, ok, detail]) => `[${ok ? "+" : "-"}]${name} ${ok ? "ok" : "failed"}: ${detail}`);
+      const lines = results
+        .map(([name, ok, detail]) => `[${ok ? "+" : "-"}]${name} ${ok ? "ok" : "failed"}: ${detail}`);
       const verbose = req.query.has("verbose") || !ready;
       const text = `${verbose ? `${lines.join("\n")}\n` : ""}${ready ? "ok" : "not ready"}\n`;
       return { status: ready ? 200 : 503, body: text };

@@ -32,8 +32,8 @@ export async function syncNode(
   context: ServerContext, request: SyncNodeRequest, caller: Caller,
 ): Promise<SyncNodeResponse> {
   if (caller.kind !== "node") throw new MeshError("DENIED", "only a host registers services");
-  const record = request.nodeJson.length === 0 ? undefined : nodeInput(decode(request.nodeJson, "node_json"), caller.name);
   const node = caller.name;
+  const record = request.nodeJson.length === 0 ? undefined : nodeInput(decode(request.nodeJson, "node_json"), node);
   const rows = <T extends object>(list: readonly Buffer[], what: string): T[] =>
     // The certificate says which host this is, whatever the row says.
     list.map((bytes, i) => ({ ...decode(bytes, `${what}[${i}]`), node }) as unknown as T);

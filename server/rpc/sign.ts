@@ -1,6 +1,6 @@
 import { allows, notAllowedMessage } from "../../core/authz/allow.ts";
 import { MeshError } from "../../core/base/errors.ts";
-import { parseServiceName } from "../../core/model/names.ts";
+import { parseServiceName, serviceKey } from "../../core/model/names.ts";
 import { verifyCsr } from "../../core/x509/csr.ts";
 import { nodeCrypto } from "../../io/crypto.ts";
 import type { RenewNodeRequest, SignLeafRequest, SignLeafResponse } from "../../io/gen/mesh/v1/mesh.ts";
@@ -28,15 +28,14 @@ export async function signLeaf(
   const registered = catalog.instancesOn(caller.name)
     .some((instance) => instance.namespace === service.namespace && instance.service === service.name);
   if (!registered) {
-    throw new MeshError("NOT_FOUND", `${service.namespace}/${service.name} is not registered on node "${caller.name}"`, {
+    throw new MeshError("NOT_FOUND", `${serviceKey(service)} is not registered on node "${caller.name}"`, {
       fix: "register it first: mesh agent register service.json",
     });
   }
   const { spkiDer } = verifyCsr(nodeCrypto, request.csrDer);
   const leaf = authority.signService(spkiDer, service);
-  context.log.info(
-    { node: caller.name, service: `${service.namespace}/${service.name}`, serial: leaf.serialHex }, "certificate signed",
-  );
+  const signed = { node: caller.name, service: serviceKey(service), serial: leaf.serialHex };
+  context.log.info(signed, "certificate signed");
   return { chainPem: leaf.certPem, rootsPem: authority.rootsPem() };
 }
 
