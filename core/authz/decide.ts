@@ -13,7 +13,7 @@ export interface Decision {
 const nameOf = ({ namespace, name }: ServiceName): string => `${namespace}/${name}`;
 
 /** `allow default/web → default/*, precedence 6`. */
-export const describeIntention = (i: Intention): string =>
+const describeIntention = (i: Intention): string =>
   `${i.action} ${nameOf(i.source)} → ${nameOf(i.destination)}, precedence ${i.precedence}`;
 
 /** The first of `sorted` (order of evaluation) that covers both decides alone; none means no. */

@@ -53,7 +53,7 @@ export function nodeUpsert(context: ApplyContext, { node }: NodeUpsert): ApplyRe
 const nodeFault = (node: NodeInput): ApplyRefused | undefined =>
   isPort(node.inboundPort) ? undefined : refuse("INVALID", `inboundPort ${node.inboundPort} is no port`);
 
-export const revokedFault = (context: ApplyContext, name: string): ApplyRefused | undefined =>
+const revokedFault = (context: ApplyContext, name: string): ApplyRefused | undefined =>
   context.state.nodes.get(name)?.revoked === true
     ? refuse("CERT_INVALID", `node "${name}" was revoked`, `join it again: mesh acl ticket create --node ${name}`)
     : undefined;

@@ -23,7 +23,7 @@ import { parseTopic, prefixOf, sourcesOf, TouchedSet } from "./topics.ts";
  */
 
 /** Requests whose answers are remembered for retries: some ten seconds of a busy cluster, minutes of a quiet one. */
-export const REQUESTS_REMEMBERED = 65_536;
+const REQUESTS_REMEMBERED = 65_536;
 
 export type ChangeListener = (index: number, topics: ReadonlySet<string>) => void;
 

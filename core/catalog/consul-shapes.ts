@@ -36,7 +36,7 @@ function virtualAddresses(catalog: Catalog, instance: InstanceRecord): Json {
 }
 
 /** One of `/v1/catalog/service/:name`: node and instance in one flat object. */
-export const catalogServiceShape = (catalog: Catalog, node: NodeRecord, instance: InstanceRecord): Json => ({
+const catalogServiceShape = (catalog: Catalog, node: NodeRecord, instance: InstanceRecord): Json => ({
   ID: node.id, Node: node.name, Address: node.address, Datacenter: DATACENTER,
   TaggedAddresses: tagged(node.address), NodeMeta: node.meta,
   ServiceKind: "", ServiceID: instance.id, ServiceName: instance.service, ServiceTags: instance.tags,
@@ -55,7 +55,7 @@ export const healthServiceShape = (catalog: Catalog, instance: InstanceRecord): 
 });
 
 /** `Service` of `/v1/health/connect/:name`: the host's proxy, on its one inbound port for all services. */
-export const connectServiceShape = (catalog: Catalog, node: NodeRecord, instance: InstanceRecord): Json => ({
+const connectServiceShape = (catalog: Catalog, node: NodeRecord, instance: InstanceRecord): Json => ({
   ...healthServiceShape(catalog, instance),
   Kind: "connect-proxy",
   ID: `${instance.id}-sidecar-proxy`,

@@ -4,7 +4,7 @@
  * every topic; of one that seldom changes it may be known from further back. Kept in memory only; after a restart or a
  * restore watchers that missed something get a snapshot.
  */
-export const HISTORY_LIMIT = 65_536;
+const HISTORY_LIMIT = 65_536;
 
 interface TopicHistory {
   /** Changes after this index are all here. */

@@ -6,10 +6,10 @@ import { isStrings, isTexts } from "./shapes.ts";
  * Rows of a sync come from a host, which may be taken over: each is checked here, where it is applied, and refused on
  * its own. Nothing is altered on the way in, or a host would find the catalog different from itself for ever.
  */
-export const MAX_ID_LENGTH = 255;
-export const MAX_OUTPUT_LENGTH = 65_536;
+const MAX_ID_LENGTH = 255;
+const MAX_OUTPUT_LENGTH = 65_536;
 /** Bytes of tags and meta of one instance, as JSON: they travel to every caller. */
-export const MAX_LABELS_LENGTH = 65_536;
+const MAX_LABELS_LENGTH = 65_536;
 
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
 const PROTOCOLS: ReadonlySet<unknown> = new Set(["http", "tcp", "auto"]);

@@ -39,6 +39,15 @@ describe("snapshot", () => {
     expect(lines).toContainEqual(["nodes", "a", expect.objectContaining({ name: "a", allow: ["*"] })]);
   });
 
+  test("pitfall 13: rows stand in the order of their keys, requests in the order of their age", () => {
+    const catalog = catalogWith("b", "a");
+    for (const requestId of ["r2", "r1"]) run(catalog, sync("a"), { requestId });
+    const rows = decodeText(catalog.snapshot())!.trimEnd().split("\n").slice(1, -1)
+      .map((line) => JSON.parse(line) as [string, string]);
+    const keysOf = (table: string): string[] => rows.filter(([name]) => name === table).map(([, key]) => key);
+    expect([keysOf("nodes"), keysOf("requests")]).toEqual([["a", "b"], ["r2", "r1"]]);
+  });
+
   test("unknown fields of a row pass, into the state and out again", () => {
     const catalog = example();
     run(catalog, sync("a", { instances: [{ ...instance("x", "web"), fromTheFuture: { a: [1] } } as never] }));
@@ -75,6 +84,20 @@ describe("snapshot", () => {
     const bytes = example().snapshot();
     bytes[bytes.indexOf(0xf0)] = 0xff;
     expect(() => createCatalog().restore(bytes)).toThrow("is not JSON");
+  });
+
+  test("pitfall 14: after a restore, who missed something before it gets everything, who did not a delta", () => {
+    const catalog = example();
+    const seen = catalog.appliedIndex;
+    run(catalog, sync("a", { checks: [check("c", "w", { status: "critical" })] }));
+    catalog.restore(catalog.snapshot());
+    expect(catalog.changesSince("service/default/web", seen)).toBeUndefined();
+    const empty = { upserts: new Map(), deletes: [] };
+    expect(catalog.changesSince("service/default/web", catalog.appliedIndex)).toEqual(empty);
+    expect(catalog.changesSince("service/default/web", catalog.appliedIndex + 1)).toBeUndefined();
+    run(catalog, sync("a", { deleteInstances: ["w"] }));
+    const gone = { upserts: new Map(), deletes: ["a/w"] };
+    expect(catalog.changesSince("service/default/web", catalog.appliedIndex - 1)).toEqual(gone);
   });
 
   test("a restored catalog goes on alike, and tells its watchers that anything may have changed", () => {

@@ -9,8 +9,8 @@ import { ByteWriter, decodeText } from "./text.ts";
  * in a fixed order and rows ascending by key (requests: oldest first), so equal states give equal bytes. Unknown fields
  * of rows are kept. The header's hash is compared after reading: a snapshot that was altered or cut is refused.
  */
-export const SNAPSHOT_FORMAT = "mesh-catalog";
-export const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_FORMAT = "mesh-catalog";
+const SNAPSHOT_VERSION = 1;
 
 const NEWLINE = 10;
 /** A part ends after the row that passes this size. */
