@@ -37,7 +37,7 @@ export function emptyReads(): Reads {
   return { early: [], pending: [], round: 0, confirmed: new Map() };
 }
 
-export function committedInTerm(s: RaftState): boolean {
+function committedInTerm(s: RaftState): boolean {
   return s.log.termAt(s.log.committed) === s.term;
 }
 
@@ -79,7 +79,7 @@ export function readsDue(s: RaftState): boolean {
 }
 
 /** Number that a heartbeat sent now carries. */
-export function startRound(s: RaftState): number {
+function startRound(s: RaftState): number {
   if (readsDue(s)) s.reads.round++;
   return s.reads.round;
 }

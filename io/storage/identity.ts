@@ -34,7 +34,3 @@ export function readIdentity(path: string): Identity | undefined {
   }
   return JSON.parse(text) as Identity;
 }
-
-export function sameIdentity(a: Identity, b: Identity): boolean {
-  return a.nodeId === b.nodeId && a.birth === b.birth;
-}

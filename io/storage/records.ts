@@ -79,7 +79,7 @@ export function decodeEntry(key: Uint8Array, value: Uint8Array): DecodedEntry | 
   if (type === undefined) return `it has the unknown type ${bytes[9]}`;
   const term = Number(bytes.readBigUInt64BE(10));
   // A copy: the database's buffer may be a slice of a large one.
-  const data = Uint8Array.prototype.slice.call(bytes, HEAD_BYTES);
+  const data = new Uint8Array(bytes.subarray(HEAD_BYTES));
   return { entry: { index, term, type, data }, crc, previous: bytes.readUInt32BE(4) };
 }
 

@@ -32,7 +32,7 @@ export interface DriverLimits {
   readonly keptEntries: number;
 }
 
-export const DRIVER_LIMITS: DriverLimits = {
+const DRIVER_LIMITS: DriverLimits = {
   tickMs: 50,
   requestTimeoutMs: 10_000,
   maxPendingProposals: 16_384,

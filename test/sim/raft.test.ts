@@ -56,15 +56,25 @@ function partition(sim: SimCluster, node: SimNode): void {
   }
 }
 
+/** One to three troubles at once: the worst losses need a crash here and a cut there. */
 function disturb(sim: SimCluster): void {
-  const dice = sim.random();
-  // Leaders are where the interesting trouble is.
-  const leader = sim.random() < 0.6 ? sim.leaders()[0] : undefined;
-  const node = leader ?? pick(sim.random, sim.nodes);
-  if (dice < 0.3) sim.crash(node);
-  else if (dice < 0.5) for (const down of sim.nodes) sim.start(down);
-  else if (dice < 0.75) partition(sim, node);
-  else sim.cut.clear();
+  for (let left = 1 + Math.floor(sim.random() * 3); left > 0; left--) {
+    // Leaders are where the interesting trouble is.
+    const leader = sim.random() < 0.6 ? sim.leaders()[0] : undefined;
+    const node = leader ?? pick(sim.random, sim.nodes);
+    const dice = sim.random();
+    if (dice < 0.2) sim.crash(node);
+    else if (dice < 0.4) powerCycle(sim, node);
+    else if (dice < 0.55) for (const down of sim.nodes) sim.start(down);
+    else if (dice < 0.8) partition(sim, node);
+    else sim.cut.clear();
+  }
+}
+
+/** Back at once, without what its disk had not finished. */
+function powerCycle(sim: SimCluster, node: SimNode): void {
+  sim.crash(node);
+  sim.start(node);
 }
 
 function step(sim: SimCluster, w: World): void {
