@@ -1,0 +1,445 @@
+// hot: runs for every frame
+/**
+ * One end of a `mesh/1` connection (docs/tunnel.md) as a pure machine: bytes in by `receive`, bytes out by `take`.
+ *
+ * Sending: `send` copies into the slab of the next write while the stream's window, the tunnel's and the slab have
+ * room; the rest waits in the stream's backlog, and streams with a backlog take turns, one frame each. Control frames
+ * go into the slab at once, ahead of every backlog.
+ * Receiving: a stream's bytes are handed on at once, and its window is refilled only by `credit`, when the next hop has
+ * taken them: a reader that stops holds one window at most, and holds nobody else up. The tunnel's own window is
+ * refilled on receipt, because the streams' windows already bound what can be parked.
+ */
+import { assert } from "../base/assert.ts";
+import { FrameDecoder } from "./decoder.ts";
+import {
+  CONTROL_MAX, DATA_MAX, FrameFlag, FrameType, Refusal, STREAM_ID_MAX, TunnelError, WINDOW_MAX, decodeOpen,
+  readU32,
+} from "./frames.ts";
+import type { OpenFrame, TunnelErrorId } from "./frames.ts";
+import { Outbox } from "./outbox.ts";
+import type { SlabPool } from "./outbox.ts";
+import { NO_STREAM_HANDLER, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream } from "./stream.ts";
+import type { StreamHandler } from "./stream.ts";
+
+export const TUNNEL_WINDOW = 1_048_576;
+/** Streams open at once that the accepting side takes; with their windows it bounds what a peer can park here. */
+export const STREAMS_MAX = 1_024;
+/** How much more than the first window all streams of a tunnel may hold together. */
+const GROWTH_MAX = 4 * 1_048_576;
+/** Frames per `tick` that cost work and carry nothing: pings, resets, empty data, refused opens. */
+const NOISE_MAX = 20_000;
+
+export interface TunnelHandler {
+  /** Accepting side: return the stream's handler, or a refusal code. Called before any of its bytes. */
+  onOpen(stream: TunnelStream, open: OpenFrame): StreamHandler | number;
+  /** There is something to write: call `take` when the socket can be written. `full`: at once if it can. */
+  onOutput(full: boolean): void;
+  /** The peer takes no streams above `lastStream`; those were refused already. */
+  onGoaway(lastStream: number, code: number): void;
+  /** The peer broke the protocol, or the tunnel ended: every stream was reset. Write what is there and close. */
+  onError(code: TunnelErrorId): void;
+  /** No stream is left. */
+  onIdle(): void;
+}
+
+export interface TunnelOptions {
+  readonly opener: boolean;
+  readonly slabs: SlabPool;
+  readonly handler: TunnelHandler;
+}
+
+export class Tunnel {
+  readonly streams = new Map<number, TunnelStream>();
+  /** The peer said that it takes no more streams. */
+  goneAway = false;
+  /** Bytes in all backlogs. */
+  backlogSize = 0;
+  private readonly opener: boolean;
+  private readonly handler: TunnelHandler;
+  private readonly decoder = new FrameDecoder();
+  private readonly outbox: Outbox;
+  private readonly ring: TunnelStream[] = [];
+  private lastStream = 0;
+  private lastAccepted = STREAM_ID_MAX;
+  private sendWindow = TUNNEL_WINDOW;
+  private receiveWindow = TUNNEL_WINDOW;
+  private growth = 0;
+  private noise = 0;
+  private ended = false;
+  private current: TunnelStream | undefined = undefined;
+  private currentEnds = false;
+
+  constructor(options: TunnelOptions) {
+    this.opener = options.opener;
+    this.handler = options.handler;
+    this.outbox = new Outbox(options.slabs);
+  }
+
+  get isEnded(): boolean {
+    return this.ended;
+  }
+
+  /** `payload` by encodeOpen. Undefined when the tunnel takes no more streams: use another one. */
+  open(payload: Uint8Array, handler: StreamHandler): TunnelStream | undefined {
+    assert(this.opener, "only the opener opens streams");
+    if (this.goneAway || this.ended || this.lastStream === STREAM_ID_MAX || this.streams.size >= STREAMS_MAX) {
+      return undefined;
+    }
+    assert(payload.length <= CONTROL_MAX, "an OPEN fits its frame");
+    const stream = new TunnelStream(++this.lastStream, handler);
+    this.streams.set(stream.id, stream);
+    this.control(FrameType.open, 0, stream.id, payload);
+    return stream;
+  }
+
+  /** Takes all the bytes; false when some wait: send no more before `onDrained`. Ignored on a closed stream. */
+  send(stream: TunnelStream, bytes: Uint8Array, from: number, to: number): boolean {
+    if (stream.state === StreamState.closed || from === to) return true;
+    assert(!stream.localDone, "no bytes after the end");
+    let at = from;
+    if (stream.backlogSize === 0) {
+      at += this.sendNow(stream, bytes, from, to);
+      if (at < to) {
+        // The slab may have been what was short: let the driver write it, and go on in a fresh one.
+        this.handler.onOutput(true);
+        if (this.ended) return true;
+        at += this.sendNow(stream, bytes, at, to);
+      }
+      if (at === to) {
+        this.handler.onOutput(false);
+        return true;
+      }
+    }
+    (stream.backlog ??= []).push(bytes.slice(at, to));
+    stream.backlogSize += to - at;
+    this.backlogSize += to - at;
+    if (stream.sendWindow > 0) this.enroll(stream);
+    return false;
+  }
+
+  private sendNow(stream: TunnelStream, bytes: Uint8Array, from: number, to: number): number {
+    const n = Math.min(to - from, stream.sendWindow, this.sendWindow, this.outbox.dataRoom());
+    if (n <= 0) return 0;
+    this.outbox.data(stream.id, bytes, from, from + n);
+    // Frames of 16 kB with their headers: the room asked for covers one header only.
+    stream.sendWindow -= n;
+    this.sendWindow -= n;
+    return n;
+  }
+
+  /** Our last byte on this stream was sent. */
+  end(stream: TunnelStream): void {
+    if (stream.localDone) return;
+    if (stream.backlogSize > 0) {
+      stream.endQueued = true;
+      return;
+    }
+    this.endNow(stream);
+    this.handler.onOutput(false);
+  }
+
+  private endNow(stream: TunnelStream): void {
+    stream.endQueued = false;
+    if (!this.outbox.end(stream.id)) this.fail(TunnelError.tooManyControls);
+    assert(stream.transit(StreamEvent.localEnd), "a stream ends once");
+    if (stream.state === StreamState.closed) this.remove(stream);
+  }
+
+  /** Cuts the stream; its handler hears nothing more. */
+  reset(stream: TunnelStream, code: number): void {
+    if (stream.state === StreamState.closed) return;
+    this.drop(stream);
+    this.number(FrameType.reset, stream.id, code);
+  }
+
+  /** Accepting side: says that nothing of the stream reached an application (for codes below 64). */
+  refuse(stream: TunnelStream, code: number): void {
+    if (stream.state === StreamState.closed) return;
+    this.drop(stream);
+    this.control(FrameType.refuse, 0, stream.id, Uint8Array.of(code));
+  }
+
+  /** The next hop has taken `n` bytes of the stream. */
+  credit(stream: TunnelStream, n: number): void {
+    stream.parked -= n;
+    assert(stream.parked >= 0, "no more credit than bytes");
+    if (stream.remoteDone) return;
+    stream.creditHeld += n;
+    if (stream.creditHeld < stream.receiveTarget >> 1) return;
+    if (stream.parked === 0 && stream.sinceGrowth >= stream.receiveTarget) this.grow(stream);
+    const n2 = stream.creditHeld;
+    stream.creditHeld = 0;
+    stream.receiveWindow += n2;
+    assert(stream.receiveWindow <= stream.receiveTarget, "a window is never overfilled");
+    this.number(FrameType.window, stream.id, n2);
+  }
+
+  /** The reader keeps up: let more be on its way. */
+  private grow(stream: TunnelStream): void {
+    const more = Math.min(stream.receiveTarget, STREAM_WINDOW_MAX - stream.receiveTarget, GROWTH_MAX - this.growth);
+    stream.sinceGrowth = 0;
+    if (more <= 0) return;
+    this.growth += more;
+    stream.receiveTarget += more;
+    stream.creditHeld += more;
+  }
+
+  ping(token: number): void {
+    const payload = new Uint8Array(8);
+    new DataView(payload.buffer).setFloat64(0, token);
+    this.control(FrameType.ping, 0, 0, payload);
+  }
+
+  /** First step: no `final`, the peer stops opening. Second step, a round trip later: streams from now are refused. */
+  goaway(code: TunnelErrorId, final: boolean): void {
+    this.lastAccepted = final ? this.lastStream : STREAM_ID_MAX;
+    const payload = new Uint8Array(8);
+    const view = new DataView(payload.buffer);
+    view.setUint32(0, this.lastAccepted);
+    view.setUint32(4, code);
+    this.control(FrameType.goaway, 0, 0, payload);
+  }
+
+  /** Call about once a second: renews the budget of noise frames. */
+  tick(): void {
+    this.noise = 0;
+  }
+
+  /** The socket ended without the protocol's leave: cuts every stream. */
+  abort(code: number): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.decoder.stop();
+    const streams = [...this.streams.values()];
+    for (const stream of streams) this.drop(stream);
+    this.outbox.clear();
+    for (const stream of streams) stream.handler.onReset(code);
+  }
+
+  receive(bytes: Uint8Array, from: number, to: number): void {
+    if (this.ended) return;
+    const error = this.decoder.push(bytes, from, to, this);
+    if (error !== TunnelError.none) this.fail(error);
+  }
+
+  /** The next slab to write and how much of it: `bytes` first, then `take`, then release it when it is written. */
+  prepare(): number {
+    this.outbox.refill();
+    while (this.ring.length > 0 && this.sendWindow > 0 && this.outbox.dataRoom() > 0) this.pumpOne(this.ring.shift()!);
+    return this.outbox.bytes;
+  }
+
+  take(): Uint8Array {
+    return this.outbox.take();
+  }
+
+  get hasOutput(): boolean {
+    return !this.outbox.isEmpty || (this.ring.length > 0 && this.sendWindow > 0);
+  }
+
+  /** One frame of one stream's backlog. */
+  private pumpOne(stream: TunnelStream): void {
+    stream.inRing = false;
+    let left = Math.min(DATA_MAX, stream.sendWindow, this.sendWindow, this.outbox.dataRoom(), stream.backlogSize);
+    while (left > 0) {
+      const piece = stream.backlog![0]!;
+      const n = this.sendNow(stream, piece, stream.backlogAt, Math.min(piece.length, stream.backlogAt + left));
+      left -= n;
+      stream.backlogAt += n;
+      stream.backlogSize -= n;
+      this.backlogSize -= n;
+      if (n === 0) break;
+      if (stream.backlogAt === piece.length) {
+        stream.backlog!.shift();
+        stream.backlogAt = 0;
+      }
+    }
+    if (stream.backlogSize > 0) {
+      if (stream.sendWindow > 0) this.enroll(stream);
+      return;
+    }
+    stream.backlog = undefined;
+    if (stream.endQueued) this.endNow(stream);
+    else stream.handler.onDrained();
+  }
+
+  private enroll(stream: TunnelStream): void {
+    if (!stream.inRing) {
+      stream.inRing = true;
+      this.ring.push(stream);
+    }
+    this.handler.onOutput(false);
+  }
+
+  /** Forgets the stream at once. */
+  private drop(stream: TunnelStream): void {
+    stream.transit(StreamEvent.cut);
+    this.backlogSize -= stream.backlogSize;
+    stream.backlogSize = 0;
+    stream.backlog = undefined;
+    stream.endQueued = false;
+    this.remove(stream);
+  }
+
+  private remove(stream: TunnelStream): void {
+    this.streams.delete(stream.id);
+    this.growth -= stream.receiveTarget - 65_536;
+    if (stream.inRing) {
+      stream.inRing = false;
+      this.ring.splice(this.ring.indexOf(stream), 1);
+    }
+    if (this.streams.size === 0 && !this.ended) this.handler.onIdle();
+  }
+
+  private control(type: number, flags: number, stream: number, payload: Uint8Array | undefined): void {
+    if (this.ended) return;
+    if (!this.outbox.control(type, flags, stream, payload)) this.fail(TunnelError.tooManyControls);
+    else this.handler.onOutput(false);
+  }
+
+  private number(type: number, stream: number, value: number): void {
+    if (this.ended) return;
+    if (!this.outbox.number(type, stream, value)) this.fail(TunnelError.tooManyControls);
+    else this.handler.onOutput(false);
+  }
+
+  private countNoise(): void {
+    if (++this.noise > NOISE_MAX) this.fail(TunnelError.tooManyControls);
+  }
+
+  /** A connection error: says why, cuts every stream. */
+  private fail(code: TunnelErrorId): void {
+    if (this.ended) return;
+    this.decoder.stop();
+    const payload = new Uint8Array(8);
+    new DataView(payload.buffer).setUint32(4, code);
+    const streams = [...this.streams.values()];
+    this.ended = true;
+    for (const stream of streams) this.drop(stream);
+    this.outbox.control(FrameType.goaway, 0, 0, payload);
+    this.handler.onOutput(false);
+    for (const stream of streams) stream.handler.onReset(code);
+    this.handler.onError(code);
+  }
+
+  // What the decoder reports.
+
+  onDataStart(id: number, length: number, flags: number): void {
+    this.current = undefined;
+    this.currentEnds = (flags & FrameFlag.end) !== 0;
+    if (length === 0 && !this.currentEnds) this.countNoise();
+    this.receiveWindow -= length;
+    if (this.receiveWindow < 0) return this.fail(TunnelError.flowControl);
+    if (this.receiveWindow <= TUNNEL_WINDOW - (TUNNEL_WINDOW >> 2)) {
+      this.number(FrameType.window, 0, TUNNEL_WINDOW - this.receiveWindow);
+      this.receiveWindow = TUNNEL_WINDOW;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      // A stream that we cut, or one refused because we go away: its bytes were on their way.
+      if (id === 0 || id > this.lastStream) this.fail(TunnelError.streamId);
+      return;
+    }
+    if (stream.remoteDone) return this.fail(TunnelError.malformed);
+    stream.receiveWindow -= length;
+    if (stream.receiveWindow < 0) return this.fail(TunnelError.flowControl);
+    stream.sinceGrowth += length;
+    stream.parked += length;
+    this.current = stream;
+  }
+
+  onData(_id: number, bytes: Uint8Array, from: number, to: number, last: boolean): void {
+    const stream = this.current;
+    if (stream === undefined || stream.state === StreamState.closed) return;
+    if (to > from) stream.handler.onBytes(bytes, from, to);
+    // The handler may have cut the stream, or ended its own side of it.
+    if (!last || !this.currentEnds || (stream.state as number) === StreamState.closed) return;
+    if (!stream.transit(StreamEvent.remoteEnd)) return this.fail(TunnelError.malformed);
+    if ((stream.state as number) === StreamState.closed) this.remove(stream);
+    stream.handler.onEnd();
+  }
+
+  onControl(type: number, _flags: number, id: number, bytes: Uint8Array, from: number, to: number): void {
+    switch (type) {
+      case FrameType.open: return this.receiveOpen(id, bytes, from, to);
+      case FrameType.window: return this.receiveWindowFrame(id, bytes, from, to);
+      case FrameType.refuse: return this.receiveCut(id, true, to - from === 1 ? bytes[from]! : -1);
+      case FrameType.reset: return this.receiveCut(id, false, to - from === 4 ? readU32(bytes, from) : -1);
+      case FrameType.goaway: return this.receiveGoaway(id, bytes, from, to);
+      default: return this.receivePing(_flags, bytes, from, to);
+    }
+  }
+
+  private receiveOpen(id: number, bytes: Uint8Array, from: number, to: number): void {
+    if (this.opener || id <= this.lastStream) return this.fail(TunnelError.streamId);
+    const open = decodeOpen(bytes, from, to);
+    if (open === undefined) return this.fail(TunnelError.malformed);
+    const late = id > this.lastAccepted;
+    this.lastStream = id;
+    let answer: StreamHandler | number = late ? Refusal.goingAway : Refusal.overloaded;
+    const stream = new TunnelStream(id, NO_STREAM_HANDLER);
+    if (!late && this.streams.size < STREAMS_MAX) {
+      this.streams.set(id, stream);
+      answer = this.handler.onOpen(stream, open);
+      if (typeof answer !== "number") {
+        stream.handler = answer;
+        return;
+      }
+      this.streams.delete(id);
+    }
+    stream.transit(StreamEvent.cut);
+    this.countNoise();
+    this.control(FrameType.refuse, 0, id, Uint8Array.of(answer));
+  }
+
+  private receiveWindowFrame(id: number, bytes: Uint8Array, from: number, to: number): void {
+    const more = to - from === 4 ? readU32(bytes, from) : 0;
+    if (more === 0 || more > WINDOW_MAX) return this.fail(TunnelError.malformed);
+    if (id === 0) {
+      this.sendWindow += more;
+      if (this.sendWindow > WINDOW_MAX) return this.fail(TunnelError.flowControl);
+      if (this.ring.length > 0) this.handler.onOutput(false);
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      if (id > this.lastStream) this.fail(TunnelError.streamId);
+      return;
+    }
+    stream.sendWindow += more;
+    if (stream.sendWindow > WINDOW_MAX) return this.fail(TunnelError.flowControl);
+    if (stream.backlogSize > 0) this.enroll(stream);
+  }
+
+  /** REFUSE or RESET; `code` -1 is malformed. */
+  private receiveCut(id: number, refused: boolean, code: number): void {
+    if (code < 0 || (refused && !this.opener)) return this.fail(TunnelError.malformed);
+    if (id === 0 || id > this.lastStream) return this.fail(TunnelError.streamId);
+    this.countNoise();
+    const stream = this.streams.get(id);
+    if (stream === undefined || this.ended) return;
+    this.drop(stream);
+    if (refused) stream.handler.onRefused(code);
+    else stream.handler.onReset(code);
+  }
+
+  private receiveGoaway(id: number, bytes: Uint8Array, from: number, to: number): void {
+    if (id !== 0 || to - from !== 8) return this.fail(TunnelError.malformed);
+    const last = readU32(bytes, from);
+    this.goneAway = true;
+    if (this.opener) {
+      for (const stream of [...this.streams.values()]) {
+        if (stream.id <= last) continue;
+        this.drop(stream);
+        stream.handler.onRefused(Refusal.goingAway);
+      }
+    }
+    this.handler.onGoaway(last, readU32(bytes, from + 4));
+  }
+
+  private receivePing(flags: number, bytes: Uint8Array, from: number, to: number): void {
+    if (to - from !== 8) return this.fail(TunnelError.malformed);
+    this.countNoise();
+    if ((flags & FrameFlag.ack) === 0) this.control(FrameType.ping, FrameFlag.ack, 0, bytes.slice(from, to));
+  }
+}

@@ -1,0 +1,183 @@
+// hot: every tunnel byte passes here
+/**
+ * A tunnel on its TLS socket. One write is under way at a time; what is queued meanwhile goes out together when it is
+ * done. With few streams a frame leaves at the end of the event that made it; with many, at the end of the loop's turn,
+ * so that they share one write: an encrypted write costs the same whatever its size.
+ */
+import type { TLSSocket } from "node:tls";
+import { TunnelError } from "../core/tunnel/frames.ts";
+import type { OpenFrame, TunnelErrorId } from "../core/tunnel/frames.ts";
+import type { SlabPool } from "../core/tunnel/outbox.ts";
+import type { StreamHandler, TunnelStream } from "../core/tunnel/stream.ts";
+import { Tunnel } from "../core/tunnel/tunnel.ts";
+import type { TunnelHandler } from "../core/tunnel/tunnel.ts";
+import { adoptSocket, tlsReadBuffer } from "../io/sockets/adopt.ts";
+import { enter, leave, schedule } from "../io/sockets/turn.ts";
+import type { Flushable } from "../io/sockets/turn.ts";
+
+/** Up to this many streams nobody waits for company. */
+const EAGER_STREAMS_MAX = 4;
+/** Between the two steps of GOAWAY: more than a round trip. */
+const GOAWAY_STEP_MS = 1_000;
+const PING_EVERY_MS = 15_000;
+/** Without a byte from the peer for this long, pings included, it is gone. */
+const SILENCE_MAX_MS = 40_000;
+
+export interface LinkOptions {
+  readonly opener: boolean;
+  readonly slabs: SlabPool;
+  /** Accepting side. */
+  readonly onOpen: (stream: TunnelStream, open: OpenFrame, link: TunnelLink) => StreamHandler | number;
+  /** The link is gone; its streams have been told. */
+  readonly onClosed: (link: TunnelLink) => void;
+  /** It takes no more streams. */
+  readonly onDraining?: (link: TunnelLink) => void;
+}
+
+export class TunnelLink implements TunnelHandler, Flushable {
+  readonly tunnel: Tunnel;
+  readonly socket: TLSSocket;
+  scheduled = false;
+  draining = false;
+  /** Since when it has no stream; monotonic ms. */
+  idleSinceMs = performance.now();
+  private readonly options: LinkOptions;
+  private busy = false;
+  private closing = false;
+  private closed = false;
+  private heardMs = performance.now();
+  private pingedMs = performance.now();
+
+  constructor(socket: TLSSocket, options: LinkOptions) {
+    this.socket = socket;
+    this.options = options;
+    this.tunnel = new Tunnel({ opener: options.opener, slabs: options.slabs, handler: this });
+    socket.setNoDelay(true);
+    socket.on("error", () => undefined);
+    socket.on("end", () => this.socketEnded());
+    socket.on("close", () => this.socketClosed());
+    adoptSocket(socket, tlsReadBuffer, (bytes, count) => this.received(bytes, count));
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /** Streams may be opened. */
+  get isUsable(): boolean {
+    return !this.closed && !this.draining && !this.closing && !this.tunnel.goneAway && !this.tunnel.isEnded;
+  }
+
+  private received(bytes: Uint8Array, count: number): void {
+    enter();
+    this.heardMs = performance.now();
+    this.tunnel.receive(bytes, 0, count);
+    leave();
+  }
+
+  wantsTurn(): boolean {
+    return this.tunnel.streams.size > EAGER_STREAMS_MAX;
+  }
+
+  onOutput(full: boolean): void {
+    if (this.busy) return;
+    if (full) this.flush();
+    else schedule(this);
+  }
+
+  flush(): void {
+    if (this.busy || this.closed) return;
+    const size = this.tunnel.prepare();
+    if (size === 0) {
+      this.closeIfDone();
+      return;
+    }
+    const slab = this.tunnel.take();
+    this.busy = true;
+    this.socket.write(size === slab.length ? slab : slab.subarray(0, size), () => {
+      this.busy = false;
+      this.options.slabs.release(slab);
+      if (this.tunnel.hasOutput) schedule(this);
+      else this.closeIfDone();
+    });
+  }
+
+  /** Ends in order: no new streams, those that run may finish. The accepting side tells its peer in two steps. */
+  drain(code: TunnelErrorId): void {
+    if (this.draining || this.closed) return;
+    this.draining = true;
+    this.options.onDraining?.(this);
+    if (!this.options.opener) {
+      this.tunnel.goaway(code, false);
+      setTimeout(() => {
+        if (!this.closed) this.tunnel.goaway(code, true);
+        this.closing = true;
+        this.closeIfDone();
+      }, GOAWAY_STEP_MS).unref();
+      return;
+    }
+    this.closing = true;
+    this.closeIfDone();
+  }
+
+  private closeIfDone(): void {
+    if (!this.closing || this.closed || this.tunnel.streams.size > 0 || this.tunnel.hasOutput || this.busy) return;
+    this.socket.end();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+    this.socketClosed();
+  }
+
+  /** About once a second. */
+  tick(nowMs: number): void {
+    this.tunnel.tick();
+    if (nowMs - this.heardMs > SILENCE_MAX_MS) {
+      this.destroy();
+    } else if (nowMs - Math.max(this.heardMs, this.pingedMs) > PING_EVERY_MS) {
+      this.pingedMs = nowMs;
+      this.tunnel.ping(nowMs);
+    }
+  }
+
+  onOpen(stream: TunnelStream, open: OpenFrame): StreamHandler | number {
+    return this.options.onOpen(stream, open, this);
+  }
+
+  onGoaway(): void {
+    if (this.draining) return;
+    this.draining = true;
+    this.closing = this.options.opener;
+    this.options.onDraining?.(this);
+    this.closeIfDone();
+  }
+
+  onError(): void {
+    this.draining = true;
+    this.closing = true;
+    this.socket.end();
+  }
+
+  onIdle(): void {
+    this.idleSinceMs = performance.now();
+    if (this.closing) setImmediate(() => this.closeIfDone());
+  }
+
+  private socketEnded(): void {
+    // The peer ends its side only when it is done with all streams.
+    this.draining = true;
+    this.closing = true;
+    if (!this.tunnel.isEnded) this.tunnel.abort(TunnelError.shutdown);
+    this.socket.end();
+  }
+
+  private socketClosed(): void {
+    if (this.closed) return;
+    this.closed = true;
+    enter();
+    this.tunnel.abort(TunnelError.none);
+    leave();
+    this.options.onClosed(this);
+  }
+}
