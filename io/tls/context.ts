@@ -88,6 +88,8 @@ export function serverTlsOptions(credentials: Credentials, options: ServerTlsOpt
   const required = options.clientCertificate === "required";
   return {
     ...contextOptions(credentials, { sendRoots: options.sendRoots ?? !required }),
+    // Roots that nobody is verified against would only be sent along by OpenSSL's own chain building.
+    ...(required ? {} : { ca: [] }),
     requestCert: required,
     rejectUnauthorized: required,
     ...withAlpn(options.alpn),
