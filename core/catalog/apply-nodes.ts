@@ -9,6 +9,10 @@ import { onNode, serviceGroup } from "./state.ts";
 import { byText } from "./table.ts";
 import { virtualIp } from "./vips.ts";
 
+/** One host cannot fill the catalog for all (pitfall 11). */
+export const MAX_INSTANCES_PER_NODE = 10_000;
+const MAX_CHECKS_PER_NODE = 40_000;
+
 /** Why the host may not write under this name, or undefined. A revoked name is free for whoever has a new ticket. */
 export function nodeConflict(context: ApplyContext, name: string, id: string): ApplyRefused | undefined {
   if (!isNodeName(name)) {
@@ -136,6 +140,9 @@ export function nodeSync(context: ApplyContext, sync: NodeSync): ApplyResult {
 const refusalOf = (row: { id?: unknown }, refused: Omit<Refusal, "id">): Refusal =>
   ({ id: typeof row.id === "string" ? row.id : "", ...refused });
 
+const limited = (node: string, what: string): Omit<Refusal, "id"> =>
+  ({ code: "LIMITED", message: `node "${node}" has ${what}, as many as one may`, fix: "deregister some first" });
+
 function syncInstance(context: ApplyContext, node: NodeRecord, row: InstanceRecord): Refusal | undefined {
   const fault = instanceFault(row);
   if (fault !== undefined) {
@@ -146,6 +153,11 @@ function syncInstance(context: ApplyContext, node: NodeRecord, row: InstanceReco
     return refusalOf(row, { code: "NOT_ALLOWED", ...notAllowedMessage(node.name, service) });
   }
   const { state, index } = context;
+  const key = onNode(node.name, row.id);
+  const count = state.instancesByNode.get(node.name)?.size ?? 0;
+  if (count >= MAX_INSTANCES_PER_NODE && state.instances.get(key) === undefined) {
+    return refusalOf(row, limited(node.name, `${MAX_INSTANCES_PER_NODE} instances`));
+  }
   const group = serviceGroup(row.namespace, row.service);
   let vip = state.vips.get(group);
   if (vip === undefined) {
@@ -153,9 +165,8 @@ function syncInstance(context: ApplyContext, node: NodeRecord, row: InstanceReco
     state.vips.put(group, vip);
   }
   // The names of the address row are shared by all instances: a hundred thousand copies of them would count.
-  write(context, state.instances, [
-    onNode(node.name, row.id), { ...row, node: node.name, namespace: vip.namespace, service: vip.service },
-  ]);
+  const shared = { node: node.name, namespace: vip.namespace, service: vip.service };
+  write(context, state.instances, [key, { ...row, ...shared }]);
   return undefined;
 }
 
@@ -173,7 +184,12 @@ function syncCheck(
     const message = `check "${row.id}" is for instance "${instanceId}", which is not on node "${node.name}"`;
     return refusalOf(row, { code: "NOT_FOUND", message, fix: "register the service first" });
   }
+  const key = onNode(node.name, row.id);
+  const count = context.state.checksByNode.get(node.name)?.size ?? 0;
+  if (count >= MAX_CHECKS_PER_NODE && context.state.checks.get(key) === undefined) {
+    return refusalOf(row, limited(node.name, `${MAX_CHECKS_PER_NODE} checks`));
+  }
   const shared = { node: node.name, instanceId: instance?.id ?? "" };
-  write(context, context.state.checks, [onNode(node.name, row.id), { ...row, ...shared }]);
+  write(context, context.state.checks, [key, { ...row, ...shared }]);
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MAX_INSTANCES_PER_NODE } from "./apply-nodes.ts";
 import { createCatalog } from "./catalog.ts";
 import type { Command, IntentionInput } from "./commands.ts";
 import { labelsOf } from "./endpoints.ts";
@@ -201,6 +202,15 @@ describe("rows of a host are looked at", () => {
     const checks = [{ ...check("c", ""), ...fault } as never];
     expect(run(catalogWith("a"), sync("a", { checks }))).toMatchObject({ refusals: [{ code: "INVALID" }] });
   });
+});
+
+test("pitfall 11: one node has so many instances and no more, but may change those that it has", () => {
+  const catalog = catalogWith("a");
+  const many = (n: number): string[] => Array.from({ length: n }, (_, i) => `${i}`);
+  run(catalog, sync("a", { instances: many(MAX_INSTANCES_PER_NODE).map((id) => instance(id, "web")) }));
+  const next = sync("a", { instances: [instance("0", "api"), instance("more", "web")] });
+  expect(run(catalog, next)).toMatchObject({ refusals: [{ id: "more", code: "LIMITED" }] });
+  expect(catalog.instance("a", "0")!.service).toBe("api");
 });
 
 describe("entries", () => {

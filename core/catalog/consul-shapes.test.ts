@@ -65,6 +65,12 @@ describe("health", () => {
     expect(ids()).toEqual([]);
   });
 
+  test("passing leaves out what is draining", () => {
+    const catalog = example();
+    run(catalog, sync("a", { instances: [instance("web-1", "web", { draining: true })] }));
+    expect([healthService(catalog, web, { passing: true }), healthService(catalog, web).length]).toEqual([[], 2]);
+  });
+
   test("connect gives the host's proxy on its inbound port", () => {
     const [first] = healthService(example(), web, { connect: true });
     expect(first!["Service"]).toMatchObject({

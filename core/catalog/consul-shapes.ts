@@ -85,7 +85,7 @@ export function checkShape(check: CheckRecord, instance: InstanceRecord | undefi
 export interface ServiceFilter {
   /** All of them must be on the instance. */
   readonly tags?: readonly string[];
-  /** Only where the node's and the instance's checks all pass. */
+  /** Only where the node's and the instance's checks all pass, and the instance is not draining. */
   readonly passing?: boolean;
   readonly nodeMeta?: Readonly<Record<string, string>>;
 }
@@ -104,7 +104,7 @@ function find(catalog: Catalog, service: { namespace: string; name: string }, fi
     if (node === undefined || !(filter.tags ?? []).every((tag) => instance.tags.includes(tag))) continue;
     if (!Object.entries(filter.nodeMeta ?? {}).every(([key, value]) => node.meta[key] === value)) continue;
     const checks = [...catalog.checksOf(node.name, ""), ...catalog.checksOf(node.name, instance.id)];
-    if (filter.passing === true && worstStatus(checks) !== "passing") continue;
+    if (filter.passing === true && (instance.draining || worstStatus(checks) !== "passing")) continue;
     found.push({ node, instance, checks });
   }
   return found;
