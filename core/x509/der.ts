@@ -17,7 +17,7 @@ const DEPTH_MAX = 24;
 
 const UNIVERSAL = 0x00;
 const CONTEXT = 0x80;
-export const TAG = {
+const TAG = {
   boolean: 1, integer: 2, bitString: 3, octetString: 4, null: 5, oid: 6, utf8: 12, sequence: 16, set: 17,
   utcTime: 23, generalizedTime: 24,
 } as const;

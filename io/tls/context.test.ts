@@ -242,7 +242,9 @@ describe("pitfall 34: contexts are swapped without a dropped connection", () => 
 
 test("every server asks for a verified certificate unless it is said not to", () => {
   expect(inbound(new Map())).toMatchObject({ requestCert: true, rejectUnauthorized: true });
-  expect(serverTlsOptions(web, { clientCertificate: "required" })).toMatchObject({ rejectUnauthorized: true });
+  const verifying = { requestCert: true, rejectUnauthorized: true };
+  expect(serverTlsOptions(web, { clientCertificate: "required" })).toMatchObject(verifying);
+  expect(serverTlsOptions(web, { clientCertificate: "none" })).toMatchObject({ ...verifying, requestCert: false });
   expect(client(api)).toMatchObject({ rejectUnauthorized: true });
   expect(() => createServer(inbound(new Map()))).not.toThrow();
 });

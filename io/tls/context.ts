@@ -91,7 +91,8 @@ export function serverTlsOptions(credentials: Credentials, options: ServerTlsOpt
     // Roots that nobody is verified against would only be sent along by OpenSSL's own chain building.
     ...(required ? {} : { ca: [] }),
     requestCert: required,
-    rejectUnauthorized: required,
+    // Means nothing where none is asked for, and is never off.
+    rejectUnauthorized: true,
     ...withAlpn(options.alpn),
   };
 }
