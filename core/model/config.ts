@@ -30,6 +30,7 @@ export interface DaemonConfig {
   readonly readyFile?: string;
   readonly socket?: string;
   readonly servicesDir?: string;
+  readonly enableScriptChecks?: boolean;
   readonly bootstrap?: boolean;
   readonly trustDomain?: string;
   readonly leafTtlMs?: number;
@@ -98,6 +99,7 @@ function parseDocument(fields: Fields): DaemonConfig {
     readyFile: fields.string("ready_file"),
     socket: fields.string("socket"),
     servicesDir: fields.string("services_dir"),
+    enableScriptChecks: fields.boolean("enable_script_checks"),
     bootstrap: fields.boolean("bootstrap"),
     trustDomain: fields.string("trust_domain"),
     leafTtlMs: fields.duration("leaf_ttl", LEAF_TTL),

@@ -1,0 +1,18 @@
+import * as api from "../api-agent.ts";
+import type { Args } from "../args.ts";
+import type { Context } from "../context.ts";
+
+/** `mesh agent deregister ID…`; an id that is not there is no failure. */
+export async function run(context: Context, args: Args): Promise<number> {
+  const client = context.client();
+  const known = await api.localServices(client);
+  const results: { id: string; result: string }[] = [];
+  for (const id of args.list("id")) {
+    const there = Object.hasOwn(known, id);
+    if (there) await api.deregisterService(client, id);
+    results.push({ id, result: there ? "deregistered" : "unchanged" });
+  }
+  await context.show(results, () => results.map((r) =>
+    (r.result === "unchanged" ? `unchanged: no service here has the id ${r.id}\n` : `deregistered: ${r.id}\n`)).join(""));
+  return 0;
+}
