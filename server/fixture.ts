@@ -76,7 +76,10 @@ type Request = typeof httpRequest;
 function send(
   request: Request, options: object, { token, body }: { token: string | undefined; body: string | object | undefined },
 ): Promise<Answer> {
-  const headers = token === undefined ? {} : { "x-consul-token": token };
+  const bytes = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  // Node frames the body of a DELETE only when it is told the length.
+  const length = bytes === undefined ? {} : { "content-length": String(Buffer.byteLength(bytes)) };
+  const headers = { ...length, ...(token === undefined ? {} : { "x-consul-token": token }) };
   return new Promise((resolve, reject) => {
     const req = request({ ...options, headers }, (res) => {
       const chunks: Buffer[] = [];
@@ -87,7 +90,7 @@ function send(
       });
     });
     req.on("error", reject);
-    req.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
+    req.end(bytes);
   });
 }
 
@@ -145,7 +148,7 @@ export async function redeem(ticket: Ticket, trustDomain: string, fields: JoinFi
     csr: csr.csrDer.toString("base64"),
   };
   const options = { ...tls, host, port: Number(port), method: "POST", path: "/v1/mesh/join", agent: false };
-  return send(httpsRequest as Request, options, { token: undefined, body });
+  return send(httpsRequest, options, { token: undefined, body });
 }
 
 export interface TestHost {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { MeshError } from "../core/base/errors.ts";
 import { createCatalog } from "../core/catalog/catalog.ts";
 import { DATACENTER } from "../core/catalog/consul-shapes.ts";
@@ -43,7 +44,11 @@ export async function openState(options: ServerOptions, closers: Closers): Promi
   }
   const catalog = createCatalog();
   const raft = await openRaftNode({ dataDir, nodeId: node, fsm: catalog, log, bootstrap });
-  closers.add(() => raft.close());
+  closers.add(async () => {
+    // A close in the very turn in which a read was answered would come between the node's checks and not be noticed.
+    await nextTurn();
+    await raft.close();
+  });
   await raft.readIndex();
   let born: string | undefined;
   if (catalog.cluster() === undefined) {

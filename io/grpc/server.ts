@@ -7,8 +7,8 @@ import { MeshError } from "../../core/base/errors.ts";
 import {
   type ForwardRequest, type ForwardResponse, type MeshServer, MeshService, type NodeStateRequest,
   type NodeStateResponse, type RenewNodeRequest, type ResolveTokenRequest, type ResolveTokenResponse,
-  type SignLeafRequest, type SignLeafResponse, type SyncNodeRequest, type SyncNodeResponse, type TelemetryReply, type TelemetryReport,
-  type WatchEvent, type WatchRequest,
+  type SignLeafRequest, type SignLeafResponse, type SyncNodeRequest, type SyncNodeResponse, type TelemetryReply,
+  type TelemetryReport, type WatchEvent, type WatchRequest,
 } from "../gen/mesh/v1/mesh.ts";
 import { listenError } from "../api/listen.ts";
 import type { Logger } from "../logger.ts";

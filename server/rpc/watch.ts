@@ -26,6 +26,8 @@ export class WatchHub {
   readonly #log: Logger;
   readonly #byTopic = new Map<string, Set<Watcher>>();
   readonly #watchers = new Set<Watcher>();
+  readonly #woken = new Set<Watcher>();
+  #flushing: NodeJS.Immediate | undefined;
   readonly #stop: () => void;
 
   constructor(catalog: Catalog, log: Logger) {
@@ -57,12 +59,14 @@ export class WatchHub {
 
   close(): void {
     this.#stop();
+    clearImmediate(this.#flushing);
     for (const watcher of this.#watchers) watcher.end();
     this.#watchers.clear();
     this.#byTopic.clear();
   }
 
   #subscribe(watcher: Watcher, topics: readonly Topic[]): void {
+    if (!this.#watchers.has(watcher)) return;
     if (topics.length > TOPICS_MAX) throw new MeshError("LIMITED", `a stream carries ${TOPICS_MAX} topics at most`);
     for (const { key } of topics) {
       const kind = parseTopic(key)?.kind;
@@ -89,19 +93,32 @@ export class WatchHub {
 
   #onChange(touched: ReadonlySet<string>): void {
     const everything = touched instanceof TouchedSet && touched.everything;
-    const woken = new Set<Watcher>();
     const wake = (topic: string): void => {
       for (const watcher of this.#byTopic.get(topic) ?? []) {
         watcher.markDirty(topic);
-        woken.add(watcher);
+        this.#woken.add(watcher);
       }
     };
+    // What a host may be has changed, and with it whose intentions it may see, whether it watches its record or not.
+    for (const watcher of touched.has("nodes") ? this.#watchers : []) {
+      if (!touched.has(`node/${watcher.node}`)) continue;
+      watcher.forgetIntentions();
+      this.#woken.add(watcher);
+    }
     const wildcards = [...touched].some((source) => source.startsWith(INTENTIONS) && source.endsWith("/*"));
     for (const topic of everything ? this.#byTopic.keys() : touched) wake(topic);
     // An intention for `*` concerns services that have no instance yet too, which the set does not list.
     if (wildcards && !everything) {
       for (const topic of this.#byTopic.keys()) if (topic.startsWith(INTENTIONS) && touched.has(topic)) wake(topic);
     }
+    // After the commit, not in it; commits of one turn go out together.
+    if (this.#woken.size > 0) this.#flushing ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = undefined;
+    const woken = [...this.#woken];
+    this.#woken.clear();
     for (const watcher of woken) watcher.flush();
   }
 }
@@ -114,7 +131,7 @@ interface WatcherOptions {
 
 class Watcher {
   readonly #stream: WatchStream;
-  readonly #node: string;
+  readonly node: string;
   readonly #catalog: Catalog;
   /** What the host holds of each topic; 0: nothing. */
   #seen = new Map<string, number>();
@@ -123,7 +140,7 @@ class Watcher {
 
   constructor({ stream, node, catalog }: WatcherOptions) {
     this.#stream = stream;
-    this.#node = node;
+    this.node = node;
     this.#catalog = catalog;
     stream.on("drain", () => {
       this.#blocked = false;
@@ -148,9 +165,14 @@ class Watcher {
 
   markDirty(topic: string): void {
     this.#dirty.add(topic);
-    // What the host may be has changed, and with it whose intentions it may see.
-    if (topic === `node/${this.#node}`) {
-      for (const key of this.#seen.keys()) if (key.startsWith(INTENTIONS)) this.#forget(key);
+  }
+
+  /** Sends all intentions that it asked for again: another set of them is permitted now. */
+  forgetIntentions(): void {
+    for (const key of this.#seen.keys()) {
+      if (!key.startsWith(INTENTIONS)) continue;
+      this.#seen.set(key, 0);
+      this.#dirty.add(key);
     }
   }
 
@@ -168,11 +190,6 @@ class Watcher {
     this.#stream.end();
   }
 
-  #forget(topic: string): void {
-    this.#seen.set(topic, 0);
-    this.#dirty.add(topic);
-  }
-
   #event(topic: string): WatchEvent {
     const seen = this.#seen.get(topic) ?? 0;
     const index = Math.max(1, this.#catalog.indexOf(topic));
@@ -187,8 +204,8 @@ class Watcher {
   /** A host sees the intentions of services that it may be, and its own record; the rest is for everybody. */
   #permitted(topic: string): boolean {
     const parsed = parseTopic(topic);
-    if (parsed?.kind === "node") return parsed.name === this.#node;
+    if (parsed?.kind === "node") return parsed.name === this.node;
     if (parsed?.kind !== "intentions") return true;
-    return allows(this.#catalog.node(this.#node)?.allow ?? [], parsed);
+    return allows(this.#catalog.node(this.node)?.allow ?? [], parsed);
   }
 }
