@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { nodeCrypto } from "../../io/crypto.ts";
 import { build, caParts, days, leafParts, testCa, toPem, TRUST_DOMAIN } from "../../test/support/certificates.ts";
 import type { Issuer, Parts } from "../../test/support/certificates.ts";
+import type { Crypto } from "../base/crypto.ts";
 import { HOUR_MS } from "../base/time.ts";
 import { boolean, encodeDer, explicit, implicit, octets, oid, sequence, unsigned } from "./der.ts";
 import type { Der } from "./der.ts";
@@ -206,6 +207,21 @@ describe("pitfall 30: the path", () => {
     const chainDers = [aByB.der, b.der, a.der];
     expect(verdict(stray, { chainDers, rootDers: [testCa(NOW).der] })).toBe("unknown_issuer");
     expect(verdict(stray, { chainDers })).toBe("ok");
+  });
+
+  test("a chain made to be searched for ever costs 16 signatures at most", () => {
+    const pair = nodeCrypto.generateKeyPair("ec-p256");
+    const first = build(ca, { ...caParts("twin"), pair, keyIds: false });
+    const twins = Array.from({ length: 8 }, () => build(first, { ...caParts("twin"), pair, keyIds: false }));
+    const stray = build(first, { ...leafParts(), keyIds: false });
+    let verified = 0;
+    const counting: Crypto = { ...nodeCrypto, verify: (...given) => (verified++, nodeCrypto.verify(...given)) };
+    const result = verifySvid(counting, {
+      leafDer: stray.der, chainDers: twins.map((one) => one.der), rootDers: [ca.der], nowMs: NOW,
+      trustDomain: TRUST_DOMAIN,
+    });
+    expect(result).toEqual({ ok: false, reason: "chain_too_long" });
+    expect(verified).toBe(16);
   });
 
   test("pitfall 33: during a rotation old and new leaves pass where either root is trusted", () => {

@@ -104,6 +104,14 @@ describe("pitfall 37: what is kept never outlives the certificate", () => {
     expect(at(NOW)).toBe(true);
   });
 
+  test("the end counts although the answer of a second ago is kept", () => {
+    const certificate = raw("node/d");
+    const endMs = Math.floor((NOW + HOUR_MS) / 1000) * 1000;
+    const at = (nowMs: number): PeerIdentity => checkPeer(certificate, { ...check, nowMs });
+    expect(at(endMs)).toMatchObject({ ok: true, notAfterMs: endMs });
+    expect(at(endMs + 1)).toEqual({ ok: false, reason: "expired" });
+  });
+
   test("roots and trust domain are part of the question", () => {
     const certificate = raw("node/b");
     const roots = { ...check, rootsPem: [ca.pem] };
