@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Level } from "level";
 import type { Entry, HardState } from "../../core/raft/messages.ts";
 import { corrupt, storageFailed } from "./corrupt.ts";
@@ -7,17 +9,30 @@ import {
   decodeBase, decodeEntry, decodeHardState, decodeMeta, encodeMeta, ENTRY_RANGE, entryIndexOf, entryKey, metaKey,
   type BaseRecord,
 } from "./records.ts";
+import { damagedTables } from "./tables.ts";
 
 export type LogDatabase = Level<Buffer, Buffer>;
 
-/** Opens LevelDB. `create` only at birth: later an empty database must not take the place of a lost one. */
-export async function openDatabase(path: string, create: boolean): Promise<LogDatabase> {
+/** Opens LevelDB, having checked its tables. An empty database never takes the place of a lost one. */
+export async function openDatabase(path: string): Promise<LogDatabase> {
+  if (!existsSync(path)) throw corrupt(path, "the log database is missing");
+  const [damaged] = damagedTables(path);
+  if (damaged !== undefined) throw corrupt(join(path, damaged), "a block of a table file has a wrong checksum");
+  return openLevel(path, false);
+}
+
+/** Makes a new database at a node's birth. */
+export async function createDatabase(path: string): Promise<LogDatabase> {
+  return openLevel(path, true);
+}
+
+async function openLevel(path: string, create: boolean): Promise<LogDatabase> {
   const database: LogDatabase = new Level<Buffer, Buffer>(path, {
     keyEncoding: "buffer",
     valueEncoding: "buffer",
     createIfMissing: create,
     compression: false,
-    // Events and blob options of the browser's twin are not ours.
+    // Only the browser's twin of this class knows a prefix, but the type asks for one.
     prefix: "",
   });
   try {

@@ -162,6 +162,17 @@ describe("pitfall 17, 20: damage is refused, never served", () => {
     expect(refused).toBeGreaterThan(0.75 * FLIPS);
   });
 
+  test("a table that a crash left unfinished and no manifest names is no damage", async () => {
+    const dir = await written(10);
+    await (await open(dir)).close();
+    const table = readdirSync(join(dir, "log")).find((n) => n.endsWith(".ldb"))!;
+    const half = readFileSync(join(dir, "log", table)).subarray(0, 100);
+    writeFileSync(join(dir, "log", "000999.ldb"), half);
+    await (await open(dir)).close();
+    writeFileSync(join(dir, "log", table), half);
+    await expectCorrupt(dir, /a block of a table file has a wrong checksum/);
+  });
+
   test("a lost manifest or CURRENT file does not become an empty log", async () => {
     for (const name of ["CURRENT", "MANIFEST"]) {
       const dir = await written(10);
@@ -254,7 +265,7 @@ describe("pitfall 18: the high-water mark", () => {
     await store.save(save(range(1, 5, 1)));
     await store.save(save(range(6, 6, 1)));
     await store.close();
-    const database = await openDatabase(join(dir, "log"), false);
+    const database = await openDatabase(join(dir, "log"));
     const foreign = encodeEntry(entry(3, 1, "another"), 12345);
     await database.batch([{ type: "put", key: foreign.key, value: foreign.value }], { sync: true });
     await database.close();

@@ -6,7 +6,7 @@ import type { Entry, HardState, SnapshotMeta } from "../../core/raft/messages.ts
 import type { Restored } from "../../core/raft/raft.ts";
 import { ensureDir, readFileIfExists, syncDir } from "../files.ts";
 import { corrupt, storageFailed } from "./corrupt.ts";
-import { checkAgainstMark, claimDatabase, openDatabase, scan, type LogDatabase, type Scanned } from "./database.ts";
+import { checkAgainstMark, claimDatabase, createDatabase, openDatabase, scan, type LogDatabase, type Scanned } from "./database.ts";
 import { HighWaterFile } from "./high-water.ts";
 import { newIdentity, readIdentity, writeIdentity, type Identity } from "./identity.ts";
 import { encodeEntry, encodeMeta, entryKey, metaKey, type BaseRecord } from "./records.ts";
@@ -97,10 +97,11 @@ export class LogStore {
         fix: `start this server as ${identity.nodeId}, or give it a data folder of its own`,
       });
     }
-    const high = await HighWaterFile.open(join(dir, "high-water"), readFileIfExists(adoptPath) !== undefined);
-    let database: LogDatabase | undefined;
+    // The database first: its lock keeps a second process away from all files.
+    const database = await openDatabase(logPath);
+    let high: HighWaterFile | undefined;
     try {
-      database = await openDatabase(logPath, false);
+      high = await HighWaterFile.open(join(dir, "high-water"), readFileIfExists(adoptPath) !== undefined);
       const found = await scan(database, logPath, identity);
       checkAgainstMark(found, high.mark, logPath);
       const snapshots = new SnapshotFiles(join(dir, "snapshots"));
@@ -112,8 +113,8 @@ export class LogStore {
       rmSync(adoptPath, { force: true });
       return store;
     } catch (error) {
-      await database?.close();
-      await high.close();
+      await high?.close();
+      await database.close();
       throw error;
     }
   }
@@ -221,7 +222,7 @@ async function giveBirth(options: OpenOptions): Promise<Identity> {
   ensureDir(dir);
   const identity = newIdentity(options.nodeId, options.bootstrap);
   const logPath = join(dir, "log");
-  const database = await openDatabase(logPath, true);
+  const database = await createDatabase(logPath);
   try {
     await claimDatabase(database, logPath, identity);
   } finally {
