@@ -10,6 +10,7 @@ import { createCsr, verifyCsr } from "./csr.ts";
 import { decodeDer, encodeDer, readChildren, sequence } from "./der.ts";
 import { createRoot, signLeaf } from "./issue.ts";
 import { decodePem } from "./pem.ts";
+import { signatureAlgorithm } from "./spki.ts";
 
 const ID = "spiffe://c1.mesh/ns/default/sa/web";
 const pair = nodeCrypto.generateKeyPair("ec-p256");
@@ -36,6 +37,12 @@ describe("pitfall 32: a request proves possession of its key", () => {
     const signature = readChildren(decodeDer(other, "x"), "x")[2]!;
     const mixed = encodeDer(sequence(info!, algorithm!, signature));
     expect(() => verifyCsr(nodeCrypto, mixed)).toThrow(/not signed by the key/);
+  });
+
+  test("a request that names another algorithm than its key's is refused", () => {
+    const [info, , signature] = readChildren(decodeDer(csr, "x"), "x");
+    const renamed = encodeDer(sequence(info!, signatureAlgorithm("rsa-2048"), signature!));
+    expect(() => verifyCsr(nodeCrypto, renamed)).toThrow(/signed with 1\.2\.840\.113549\.1\.1\.11/);
   });
 
   test("any changed byte is refused, and with INVALID", () => {

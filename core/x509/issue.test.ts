@@ -78,6 +78,8 @@ describe("pitfall 29: a leaf is an X.509-SVID to the letter", () => {
   test("the leaf lies inside its issuer's validity, at both ends", () => {
     const issuer = read(root.certPem);
     expect(read(issue(root).certPem).notBeforeMs).toBeGreaterThanOrEqual(issuer.notBeforeMs);
+    const early = read(issue(root, { nowMs: issuer.notBeforeMs + 1000 }).certPem);
+    expect(early.notBeforeMs).toBe(issuer.notBeforeMs);
     const late = issue(root, { nowMs: issuer.notAfterMs - HOUR_MS });
     expect(late.notAfterMs).toBe(issuer.notAfterMs);
     expect(read(late.certPem).notAfterMs).toBe(issuer.notAfterMs);
