@@ -70,6 +70,9 @@ export function handleVoteRequest(s: RaftState, m: Envelope & VoteRequest): void
 }
 
 export function handleVoteReply(s: RaftState, m: Envelope & VoteReply): void {
-  const expected = m.type === "preVoteReply" ? "preCandidate" : "candidate";
-  if (s.role === expected && s.voters.includes(m.from)) recordVote(s, m.from, m.granted);
+  const pre = m.type === "preVoteReply";
+  if (s.role !== (pre ? "preCandidate" : "candidate") || !s.voters.includes(m.from)) return;
+  // A late consent to an earlier term's pre-vote says nothing about this one.
+  if (pre && m.granted && m.term !== s.term + 1) return;
+  recordVote(s, m.from, m.granted);
 }

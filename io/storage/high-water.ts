@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
+import { assert } from "../../core/base/assert.ts";
 import { readFileIfExists } from "../files.ts";
 import { corrupt, storageFailed } from "./corrupt.ts";
 
@@ -123,6 +124,7 @@ async function fileId(handle: FileHandle): Promise<string> {
 
 async function writeSlot(handle: FileHandle, slot: Slot): Promise<void> {
   const text = Buffer.from(JSON.stringify(slot));
+  assert(8 + text.length <= SLOT_BYTES, "a high-water mark fits its slot");
   const bytes = Buffer.alloc(8 + text.length);
   bytes.writeUInt32BE(crc32(text), 0);
   bytes.writeUInt32BE(text.length, 4);

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { MeshError } from "../../core/base/errors.ts";
 import type { Entry, HardState, SnapshotMeta } from "../../core/raft/messages.ts";
 import { openDatabase } from "./database.ts";
+import { HighWaterFile } from "./high-water.ts";
 import { LogStore, type Save } from "./log-store.ts";
 import { encodeEntry } from "./records.ts";
 
@@ -38,6 +39,11 @@ async function written(count: number): Promise<string> {
   for (let from = 1; from <= count; from += 10) await store.save(save(range(from, Math.min(from + 9, count), 1)));
   await store.close();
   return dir;
+}
+
+/** CRC of the last of these entries, which begin the log. */
+function encodeChain(entries: readonly Entry[]): number {
+  return entries.reduce((crc, e) => encodeEntry(e, crc).crc, 0);
 }
 
 async function refusal(dir: string): Promise<MeshError> {
@@ -241,6 +247,29 @@ describe("pitfall 18: the high-water mark", () => {
     await expectCorrupt(dir, /neither slot/);
     rmSync(path);
     await expectCorrupt(dir, /high-water mark is missing/);
+  });
+
+  test("a crash between two steps of a save leaves the log ahead of the mark, never behind: it opens", async () => {
+    const dir = await written(10);
+    const path = join(dir, "high-water");
+    const before = readFileSync(path);
+    const store = await open(dir);
+    await store.save(save(range(11, 20, 1)));
+    await store.close();
+    // After the batch, before the mark. (Written in place: the file stays the same one.)
+    writeFileSync(path, before);
+    const again = await open(dir);
+    expect(again.restored.entries.length).toBe(20);
+    await again.close();
+    // Before the batch that replaces entries 16 to 20, after the mark went back to 15.
+    const high = await HighWaterFile.open(path, false);
+    const crc = encodeChain(range(1, 15, 1));
+    expect(high.mark.index).toBe(20);
+    await high.write({ ...high.mark, index: 15, crc });
+    await high.close();
+    const third = await open(dir);
+    expect(third.restored.entries.length).toBe(20);
+    await third.close();
   });
 
   test("a lost vote is noticed: the hard state must be as promised", async () => {

@@ -32,10 +32,13 @@ class Network {
 
   async #deliver(message: Message): Promise<void> {
     const [from, to] = [this.members.get(message.from), this.members.get(message.to)];
+    if (to === undefined) from?.driver.peerUnreachable(message.to);
     if (from === undefined || to === undefined) return;
     if (message.type === "snapshot") {
       const snapshot = await from.store.snapshots.read(message.snapshot.index);
       if (snapshot !== undefined) await to.store.snapshots.save(snapshot.meta, snapshot.data);
+      from.driver.snapshotSent(message.to, snapshot !== undefined);
+      if (snapshot === undefined) return;
     }
     to.driver.step(message);
   }

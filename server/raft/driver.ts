@@ -117,6 +117,17 @@ export class RaftDriver implements RaftNode {
     this.#nudge();
   }
 
+  /** A message to this node could not be sent. */
+  peerUnreachable(id: string): void {
+    this.#raft.reportUnreachable(id);
+  }
+
+  /** The snapshot that a message to this node spoke of arrived there, or did not. */
+  snapshotSent(id: string, arrived: boolean): void {
+    this.#raft.reportSnapshot(id, arrived);
+    this.#nudge();
+  }
+
   propose(command: Uint8Array): Promise<Proposed> {
     const refusal = this.#refusal(command);
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -286,8 +297,10 @@ export class RaftDriver implements RaftNode {
   }
 
   #stopped(): MeshError {
-    const why = this.#fatal === undefined ? "it is stopping" : `after a fatal error: ${this.#fatal.message}`;
-    return new MeshError("STORAGE_FAILED", `this server takes no requests, ${why}`, { cause: this.#fatal });
+    const fatal = this.#fatal;
+    if (fatal === undefined) return new MeshError("UNREACHABLE", "this server is stopping; nothing was changed");
+    const { code, fix } = fatal;
+    return new MeshError(code, `this server has failed: ${fatal.message}`, { fix, cause: fatal });
   }
 
   #fail(error: unknown): void {

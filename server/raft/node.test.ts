@@ -5,8 +5,11 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, test } from "vitest";
 import { MeshError } from "../../core/base/errors.ts";
+import { raftConfig } from "../../core/raft/config.ts";
+import { Raft } from "../../core/raft/raft.ts";
 import { createLogger } from "../../io/logger.ts";
-import type { DriverLimits } from "./driver.ts";
+import { LogStore } from "../../io/storage/log-store.ts";
+import { RaftDriver, type DriverLimits } from "./driver.ts";
 import { openRaftNode, type Fsm, type RaftNode } from "./node.ts";
 
 const root = mkdtempSync(join(tmpdir(), "mesh-raft-"));
@@ -58,7 +61,7 @@ describe("one server", () => {
     expect(node.status()).toMatchObject({ appliedIndex: 102, commitIndex: 102 });
     await node.close();
     expect(node.status()).toMatchObject({ state: "closed", leader: undefined });
-    expect(codeOf(await node.propose(bytes("y")).catch((e: unknown) => e))).toBe("STORAGE_FAILED");
+    expect(codeOf(await node.propose(bytes("y")).catch((e: unknown) => e))).toBe("UNREACHABLE");
   });
 
   test("a restart replays the log, in a new term, with all of it applied before it is handed out", async () => {
@@ -123,10 +126,24 @@ describe("one server", () => {
     expect(codeOf(await node.propose(bytes("boom")).catch((e: unknown) => e))).toBe("TIMEOUT");
     expect(told).toEqual(["INTERNAL"]);
     expect(node.status()).toMatchObject({ state: "failed", leader: undefined });
-    expect(codeOf(await node.propose(bytes("x")).catch((e: unknown) => e))).toBe("STORAGE_FAILED");
+    expect(codeOf(await node.propose(bytes("x")).catch((e: unknown) => e))).toBe("INTERNAL");
     node.onFatal((error) => told.push(error.code));
     expect(told.length).toBe(2);
     await node.close();
+  });
+
+  test("pitfall 19: a disk that refuses a write stops the node; whether it was written is unknown", async () => {
+    const store = await LogStore.open({ dir: newDir(), nodeId: "a", bootstrap: true });
+    const raft = new Raft(raftConfig({ id: "a" }), store.restored, Math.random);
+    const driver = new RaftDriver({ nodeId: "a", raft, store, fsm: new ListFsm(), log });
+    driver.start();
+    await driver.elect();
+    const told = new Promise<MeshError>((resolve) => driver.onFatal(resolve));
+    await store.close();
+    expect(codeOf(await driver.propose(bytes("x")).catch((e: unknown) => e))).toBe("TIMEOUT");
+    expect(await told).toMatchObject({ code: "STORAGE_FAILED" });
+    expect(driver.status().state).toBe("failed");
+    await driver.close();
   });
 
   test("a damaged folder is refused, with what to do", async () => {
