@@ -72,3 +72,16 @@ export function socketPeer(socket: Socket): PeerCred | undefined {
   const fd = socketFd(socket);
   return fd === undefined ? undefined : peerCred(fd);
 }
+
+type Flock = (fd: number, operation: number) => number;
+const LOCK_EX_NB = 2 | 4;
+let flock: Flock | undefined;
+
+/**
+ * Takes an exclusive lock on an open file without waiting; false when another process holds it. The kernel releases it
+ * when the descriptor is closed, a kill -9 included.
+ */
+export function tryLock(fd: number): boolean {
+  flock ??= dlopen(null, { flock: { arguments: ["i32", "i32"], return: "i32" } }).functions.flock;
+  return flock(fd, LOCK_EX_NB) === 0;
+}

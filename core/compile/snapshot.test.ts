@@ -15,7 +15,8 @@ const WEB = `{name: web, id: web-1, port: 80, protocol: http, ${upstreams(
 
 const endpoint = (node: string, id: string, change: Partial<EndpointRecord> = {}): EndpointRecord => ({
   node, id, namespace: "default", service: "api", host: `10.0.0.${node.slice(1)}`, inboundPort: 15_008,
-  protocol: "http", tags: [], meta: {}, weights: { passing: 5, warning: 1 }, draining: false, status: "passing", ...change,
+  protocol: "http", tags: [], meta: {}, weights: { passing: 5, warning: 1 }, draining: false, status: "passing",
+  ...change,
 });
 const intention = (source: string, action: "allow" | "deny", name = "web"): Intention => ({
   id: `${source}-${name}`, source: { namespace: source === "*" ? "*" : "default", name: source },
