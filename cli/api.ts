@@ -71,7 +71,13 @@ export async function health(
   return (await client.json("GET", `/v1/health/service${path(service.name)}`, { query })) as HealthEntry[];
 }
 
-const pair = (source: string, destination: string): { source: string; destination: string } => ({ source, destination });
+interface Pair {
+  readonly [side: string]: string;
+  readonly source: string;
+  readonly destination: string;
+}
+
+const pair = (source: string, destination: string): Pair => ({ source, destination });
 
 export async function intentions(client: ApiClient): Promise<readonly IntentionEntry[]> {
   return (await client.json("GET", "/v1/connect/intentions")) as IntentionEntry[];
@@ -110,8 +116,11 @@ export interface IntentionVerdict {
   readonly Intention?: IntentionEntry | null;
 }
 
-export async function checkIntention(client: ApiClient, source: string, destination: string): Promise<IntentionVerdict> {
-  return (await client.json("GET", "/v1/connect/intentions/check", { query: pair(source, destination) })) as IntentionVerdict;
+export async function checkIntention(
+  client: ApiClient, source: string, destination: string,
+): Promise<IntentionVerdict> {
+  const query = pair(source, destination);
+  return (await client.json("GET", "/v1/connect/intentions/check", { query })) as IntentionVerdict;
 }
 
 export async function matchIntentions(

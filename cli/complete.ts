@@ -1,6 +1,7 @@
 /**
- * Answers of `mesh __complete WORD...` for the shells: the last word is the one being typed (possibly empty), the others
- * stand before it. One candidate a line, `candidate<TAB>description`. Paths are left to the shell: `:file`, `:folder`.
+ * Answers of `mesh __complete WORD...` for the shells: the last word is the one being typed (possibly empty), the
+ * others stand before it. One candidate a line, `candidate<TAB>description`. Paths are left to the shell: `:file` and
+ * `:folder`.
  */
 import { findOption, resolveCommand, takesNext } from "./resolve.ts";
 import { type Completes, type OptionSpec, type PositionalSpec, optionsOf } from "./spec.ts";
@@ -41,8 +42,9 @@ const matching = (lines: readonly string[], typing: string): string[] => lines.f
 function positionalAt(
   positionals: readonly PositionalSpec[], rest: readonly string[], options: readonly OptionSpec[],
 ): PositionalSpec | undefined {
-  const given = rest.filter((word, i) =>
-    (word === "-" || !word.startsWith("-")) && !(i > 0 && rest[i - 1]!.startsWith("-") && takesNext(rest[i - 1]!, options)));
+  const isValue = (i: number): boolean =>
+    i > 0 && rest[i - 1]!.startsWith("-") && takesNext(rest[i - 1]!, options);
+  const given = rest.filter((word, i) => (word === "-" || !word.startsWith("-")) && !isValue(i));
   const last = positionals.at(-1);
   return positionals[given.length] ?? (last?.variadic === true ? last : undefined);
 }
@@ -66,7 +68,8 @@ async function namesOf(what: "service" | "node", env: Env): Promise<string[]> {
       import("./context.ts"), import("./args.ts"), import("./api.ts"),
     ]);
     const silent = { write: () => undefined };
-    const io = { env, stdin: process.stdin, stdout: silent, stderr: silent, signal: AbortSignal.timeout(NAMES_TIMEOUT_MS) };
+    const signal = AbortSignal.timeout(NAMES_TIMEOUT_MS);
+    const io = { env, stdin: process.stdin, stdout: silent, stderr: silent, signal };
     const context = createContext(io, createArgs({}));
     try {
       const found = what === "service"

@@ -121,7 +121,9 @@ export function tokenFrom(env: Env, flagFile: string | undefined): string | unde
   } catch (cause) {
     if (cause instanceof MeshError) throw cause;
     const { message } = cause as Error;
-    throw new MeshError("INVALID", `the token file cannot be read: ${message}`, { where, cause, fix: "correct the path" });
+    throw new MeshError("INVALID", `the token file cannot be read: ${message}`, {
+      where, cause, fix: "correct the path",
+    });
   }
   if (token === "") throw new MeshError("INVALID", `${file} holds no token`, { where, fix: "write the token into it" });
   return token;

@@ -14,8 +14,8 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
   ["MESH_TOKEN, MESH_TOKEN_FILE", "The token, or the file that holds it. A local socket needs none for local verbs."],
   ["MESH_NAMESPACE", "Namespace of names that carry none; default is \"default\"."],
   ["MESH_CACERT", "File with the roots to trust for an https address."],
-  ["MESH_DATA_DIR, MESH_BIND, MESH_ADVERTISE, MESH_HTTP_PORT, ...", "For server and agent: each flag has a variable of its "
-    + "name; the node's name is MESH_NODE_NAME. Flags win over the environment, and that over files."],
+  ["MESH_DATA_DIR, MESH_BIND, MESH_ADVERTISE, MESH_GRPC_PORT, ...", "For server and agent: each flag has a variable of "
+    + "its name; the node's name is MESH_NODE_NAME. Flags win over the environment, and that over files."],
   ["MESH_TICKET", "The ticket of a host that joins, where --ticket-file is not given."],
   ["NO_COLOR, CLICOLOR_FORCE, TERM", "Whether colours are used."],
 ];
@@ -56,7 +56,8 @@ export function manPage(): string {
     ".SH SYNOPSIS\n.B mesh\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n",
     `.SH DESCRIPTION\n${escape("One command runs the mesh's programs and speaks to them. Data goes to standard output, "
       + "everything said about it to standard error.")}\n`,
-    `.SH OPTIONS\n${escape("Commands that read take these; those that run a program or ask nobody take only the general ones.")}\n`,
+    `.SH OPTIONS\n${escape("Commands that speak to the API take these; those that run a program or ask nobody take "
+      + "only the general ones.")}\n`,
     ...shared.map((o) => paragraph(optionUsage(o), o.describe)),
     `.SH COMMANDS\n${commandSections(MESH, ["mesh"])}`,
     `.SH ENVIRONMENT\n${ENVIRONMENT.map((pair) => paragraph(...pair)).join("")}`,

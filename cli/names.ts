@@ -10,4 +10,5 @@ export const shortKey = (key: string): string =>
   (key.startsWith(`${DEFAULT_NAMESPACE}/`) ? key.slice(DEFAULT_NAMESPACE.length + 1) : key);
 
 /** One side of an intention as the key `ns/name`; either may be `*`. */
-export const intentionSide = (text: string, namespace: string): string => serviceKey(parseIntentionSide(text, namespace));
+export const intentionSide = (text: string, namespace: string): string =>
+  serviceKey(parseIntentionSide(text, namespace));

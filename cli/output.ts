@@ -18,7 +18,9 @@ export async function showList<T>(
 }
 
 /** `NAME  value` lines, names aligned. */
-export function renderPairs(pairs: readonly (readonly [name: string, value: string])[], style: Context["style"]): string {
+export function renderPairs(
+  pairs: readonly (readonly [name: string, value: string])[], style: Context["style"],
+): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs.map(([name, value]) => `${style.dim(name.padEnd(width))}  ${value}\n`).join("");
 }

@@ -47,7 +47,8 @@ describe("the command tree", () => {
   test("every example is a command line that the tree knows", async () => {
     for (const [, spec] of allCommands()) {
       for (const { command } of spec.examples ?? []) {
-        const words = (/mesh ([^|<>]*)/.exec(command)![1]!.match(/'[^']*'|\S+/g) ?? []).map((w) => w.replaceAll("'", ""));
+        const quoted = /mesh ([^|<>]*)/.exec(command)![1]!.match(/'[^']*'|\S+/g) ?? [];
+        const words = quoted.map((word) => word.replaceAll("'", ""));
         const resolved = resolveCommand(MESH, words);
         expect(resolved.spec.load, command).toBeDefined();
         await parseArgs(resolved);

@@ -63,7 +63,8 @@ export type Format = (typeof FORMATS)[number];
 const HELP: OptionSpec = { name: "help", short: "h", type: "boolean", describe: "show this help" };
 
 const COLOR: OptionSpec = {
-  name: "color", type: "string", choices: ["auto", "always", "never"], describe: "when to use colours", placeholder: "WHEN",
+  name: "color", type: "string", choices: ["auto", "always", "never"], placeholder: "WHEN",
+  describe: "when to use colours",
 };
 
 const CLIENT: readonly OptionSpec[] = [
@@ -77,7 +78,8 @@ const CLIENT: readonly OptionSpec[] = [
 ];
 
 const READ: OptionSpec = {
-  name: "format", type: "string", choices: FORMATS, placeholder: "FORMAT", describe: "table, json or yaml (default table)",
+  name: "format", type: "string", choices: FORMATS, placeholder: "FORMAT",
+  describe: "table, json or yaml (default table)",
 };
 
 /** Every option that the command takes, its own first. */

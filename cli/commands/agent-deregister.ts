@@ -12,7 +12,7 @@ export async function run(context: Context, args: Args): Promise<number> {
     if (there) await api.deregisterService(client, id);
     results.push({ id, result: there ? "deregistered" : "unchanged" });
   }
-  await context.show(results, () => results.map((r) =>
-    (r.result === "unchanged" ? `unchanged: no service here has the id ${r.id}\n` : `deregistered: ${r.id}\n`)).join(""));
+  await context.show(results, () => results.map(({ id, result }) =>
+    (result === "unchanged" ? `unchanged: no service here has the id ${id}\n` : `deregistered: ${id}\n`)).join(""));
   return 0;
 }

@@ -17,11 +17,12 @@ interface Definitions {
 export async function run(context: Context, args: Args): Promise<number> {
   const all = await readDefinitions(context, args.list("file"));
   const client = context.client();
+  const wait = args.flag("wait") === true;
+  const waitMs = args.durationMs("wait-timeout") ?? 30_000;
   const results: { id: string; service: string; result: string }[] = [];
   for (const { file, text, services } of all) {
-    const { registered } = await api.registerServices(client, text, {
-      file, namespace: context.namespace, wait: args.flag("wait") === true, waitMs: args.durationMs("wait-timeout") ?? 30_000,
-    });
+    const options = { file, namespace: context.namespace, wait, waitMs };
+    const { registered } = await api.registerServices(client, text, options);
     results.push(...services.map(({ id, namespace, name }) =>
       ({ id, service: shortName(namespace, name), result: registered.includes(id) ? "registered" : "unchanged" })));
   }

@@ -12,7 +12,9 @@ export async function run(context: Context, args: Args): Promise<number> {
   const config = loadConfig(args, context.env);
   const http = httpListen(config);
   if (http === undefined) {
-    throw new MeshError("INVALID_CONFIG", "an agent cannot run without its HTTP API", { fix: "http_addr: 127.0.0.1:8500" });
+    throw new MeshError("INVALID_CONFIG", "an agent cannot run without its HTTP API", {
+      fix: "http_addr: 127.0.0.1:8500",
+    });
   }
   const ticket = await readTicket(config, context.io);
   const { startAgent } = await import("../../agent/main.ts");

@@ -21,7 +21,8 @@ export function parseKind(text: string): string {
 export function parseResource(text: string, namespace: string): { kind: string; service: ServiceName | undefined } {
   const [kind = "", ...rest] = text.split("/");
   if (rest.length > 2) throw usage(`"${text}" is not KIND/NAME`, "ServiceDefaults/web");
-  return { kind: parseKind(kind), service: rest.length === 0 ? undefined : parseServiceName(rest.join("/"), namespace) };
+  const service = rest.length === 0 ? undefined : parseServiceName(rest.join("/"), namespace);
+  return { kind: parseKind(kind), service };
 }
 
 export function sayApplied({ kind, namespace = "", name = "", source, destination }: AppliedResource): string {

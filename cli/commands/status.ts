@@ -16,8 +16,9 @@ export async function run(context: Context, _args: Args): Promise<number> {
 /** This host in ten lines, warnings last. */
 export function renderStatus(found: api.Status, style: Style): string {
   const good = (ok: boolean, text: string): string => (ok ? style.green(text) : style.red(text));
-  const left = (iso: string): string => (iso === "" ? "none yet" : `${formatDuration(Date.parse(iso) - Date.now())} left`);
-  const ago = (iso: string): string => (iso === "" ? "never" : `${formatDuration(Date.now() - Date.parse(iso))} ago`);
+  const until = (iso: string): number => Date.parse(iso) - Date.now();
+  const left = (iso: string): string => (iso === "" ? "none yet" : `${formatDuration(until(iso))} left`);
+  const ago = (iso: string): string => (iso === "" ? "never" : `${formatDuration(-until(iso))} ago`);
   const { proxy, servers, services } = found;
   const unwell = services.filter((s) => s.status !== "passing");
   const earliest = found.certs.map((c) => c.not_after).filter((t) => t !== "").sort((a, b) => (a < b ? -1 : 1))[0];
@@ -30,7 +31,8 @@ export function renderStatus(found: api.Status, style: Style): string {
     ["servers", `${good(servers.connected, servers.connected ? "connected" : "away")} (${servers.addresses.join(", ")})`
       + (servers.connected ? "" : `, last contact ${ago(servers.last_contact)}`)],
     ["host certificate", left(found.node_cert.not_after)],
-    ["service certificates", earliest === undefined ? "none" : `${found.certs.length}, the first has ${left(earliest)}`],
+    ["service certificates",
+      earliest === undefined ? "none" : `${found.certs.length}, the first has ${left(earliest)}`],
     ["services", `${services.length - unwell.length} of ${services.length} passing`
       + (unwell.length === 0 ? "" : style.red(` (${unwell.map((s) => `${s.id} ${s.status}`).join(", ")})`))],
   ];

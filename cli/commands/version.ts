@@ -4,7 +4,8 @@ import type { Context } from "../context.ts";
 
 /** `mesh version`. */
 export async function run(context: Context, _args: Args): Promise<number> {
-  const data = { version: packageJson.version, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
+  const platform = `${process.platform}-${process.arch}`;
+  const data = { version: packageJson.version, node: process.versions.node, platform };
   await context.show(data, () => `mesh ${data.version} (Node ${data.node}, ${data.platform})\n`);
   return 0;
 }

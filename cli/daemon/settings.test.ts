@@ -59,6 +59,7 @@ describe("a daemon's settings", () => {
   });
 
   test("a host name becomes a label", () => {
-    expect(["Web-1.example.com", "my_host", "-", ""].map((h) => defaultNodeName(h))).toEqual(["web-1", "my-host", "host", "host"]);
+    const names = ["Web-1.example.com", "my_host", "-", ""].map((host) => defaultNodeName(host));
+    expect(names).toEqual(["web-1", "my-host", "host", "host"]);
   });
 });

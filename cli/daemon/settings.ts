@@ -55,7 +55,8 @@ export function configFromEnv(env: Env): DaemonConfig {
     });
   };
   const level = LOG_LEVELS.find((l) => l === read("log-level"));
-  const config: Record<string, unknown> = { logLevel: level, retryJoin: read("retry-join")?.split(",").map((s) => s.trim()) };
+  const retryJoin = read("retry-join")?.split(",").map((server) => server.trim());
+  const config: Record<string, unknown> = { logLevel: level, retryJoin };
   for (const [key, flag] of Object.entries(TEXTS)) config[key] = read(flag);
   for (const [key, flag] of Object.entries(NUMBERS)) config[key] = port(flag);
   return mergeConfig({}, config);
@@ -81,7 +82,8 @@ export function configFromFlags(args: Args): DaemonConfig {
 }
 
 export function loadConfig(args: Args, env: Env): DaemonConfig {
-  const given = args.list("config").length > 0 ? args.list("config") : (env["MESH_CONFIG"] ?? "").split(",").filter(Boolean);
+  const fromEnv = (env["MESH_CONFIG"] ?? "").split(",").filter((path) => path !== "");
+  const given = args.list("config").length > 0 ? args.list("config") : fromEnv;
   const paths = given.length > 0 ? given : existing(CONFIG_FOLDER);
   const files = parseConfigFiles(readConfigFiles(paths));
   return mergeConfig(mergeConfig(files, configFromEnv(env)), configFromFlags(args));
@@ -93,8 +95,9 @@ function existing(folder: string): string[] {
 
 /** A host's name as a label: what stands before the first dot, lower case, other characters as hyphens. */
 export function defaultNodeName(host = hostname()): string {
-  const label = host.split(".")[0]!.toLowerCase().replaceAll(/[^a-z0-9-]+/g, "-").replaceAll(/^-+|-+$/g, "").slice(0, 63);
-  return label === "" ? "host" : label;
+  const label = host.split(".")[0]!.toLowerCase().replaceAll(/[^a-z0-9-]+/g, "-").slice(0, 63);
+  const trimmed = label.replaceAll(/^-+|-+$/g, "");
+  return trimmed === "" ? "host" : trimmed;
 }
 
 /** Splits `host:port`, `:port`, `[v6]:port`; what is missing comes from the defaults. */

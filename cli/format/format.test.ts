@@ -47,7 +47,9 @@ describe("what the terminal can show", () => {
     ["auto", { NO_COLOR: "1", CLICOLOR_FORCE: "1" }, false, false],
     ["always", { NO_COLOR: "1" }, false, true],
     ["never", { CLICOLOR_FORCE: "1" }, true, false],
-  ] as const)("--color=%s with %o, TTY %s: %s", (when, env, tty, want) => expect(wantsColor(when, env, tty)).toBe(want));
+  ] as const)("--color=%s with %o, TTY %s: %s", (when, env, tty, want) => {
+    expect(wantsColor(when, env, tty)).toBe(want);
+  });
 
   test("marks fall back to ASCII where the locale is not UTF-8", () => {
     expect(wantsUnicode({ LANG: "C" })).toBe(false);

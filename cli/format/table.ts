@@ -25,14 +25,16 @@ export function displayWidth(text: string): number {
     const code = char.codePointAt(0)!;
     const wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf)
       || (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff)
-      || (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) || (code >= 0x1f300 && code <= 0x1faff);
+      || (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60)
+      || (code >= 0x1f300 && code <= 0x1faff);
     width += wide ? 2 : /\p{M}/u.test(char) ? 0 : 1;
   }
   return width;
 }
 
 /** Control characters of foreign text never reach the terminal (a service's output could hold escapes). */
-export const clean = (text: string): string => stripVTControlCharacters(text).replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ");
+export const clean = (text: string): string =>
+  stripVTControlCharacters(text).replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ");
 
 /** Header and rows with two blanks between columns, each line ending in a newline. */
 export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[], options: TableOptions = {}): string {

@@ -37,8 +37,8 @@ export const DEV: CommandSpec = {
   name: "dev",
   summary: "a whole mesh on this host, for trying it out",
   details: "Runs server, agent and proxy with the same security as in production: mTLS, denied by default, a token for "
-    + "the API. Prints the export line that the other commands need. Data goes to a temporary folder that is removed at "
-    + "the end, unless --data-dir names one.",
+    + "the API. Prints the export line that the other commands need. Data goes to a temporary folder that is removed "
+    + "at the end, unless --data-dir names one.",
   examples: [
     { command: "mesh dev", does: "start, and read what it prints" },
     { command: "mesh dev --http-port 0 --grpc-port 0 --inbound-port 0 --ready-file /tmp/m.json",
@@ -130,7 +130,8 @@ const AGENT_VERBS: readonly CommandSpec[] = [
 export const AGENT: CommandSpec = {
   name: "agent",
   summary: "run this host's agent, or speak to it",
-  details: "Without a subcommand it runs the agent, which starts and watches the proxy. The first start needs a ticket.",
+  details: "Without a subcommand it runs the agent, which starts and watches the proxy. The first start needs a "
+    + "ticket.",
   examples: [
     { command: "mesh agent --ticket-file ticket --data-dir /var/lib/mesh", does: "join this host and run" },
     { command: "mesh agent register web.json", does: "tell the running agent of a service" },

@@ -28,7 +28,8 @@ export const MESH: CommandSpec = {
 
 /** Designed but not built: they answer so instead of a guess at a typing mistake, and no help lists them. */
 export const UNBUILT: ReadonlySet<string> = new Set([
-  "agent drain", "agent join", "agent leave", "diff", "members", "ca rotate", "ca config", "acl bootstrap", "acl policy",
+  "agent drain", "agent join", "agent leave", "diff", "members", "ca rotate", "ca config", "acl bootstrap",
+  "acl policy",
   "operator", "redirect", "top", "tap", "trace", "why", "doctor", "k8s", "ping", "run", "netcheck", "debug", "ui",
   "check", "stat", "edges", "analyze",
 ]);

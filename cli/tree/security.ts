@@ -2,7 +2,8 @@ import type { CommandSpec, OptionSpec } from "../spec.ts";
 
 const ROLES_HELP = "management, write:NAMESPACE or read:NAMESPACE; may be given again";
 const OUT_FILE: OptionSpec = {
-  name: "out", type: "string", placeholder: "FILE", complete: "file", describe: "write it there (0600) instead of showing it",
+  name: "out", type: "string", placeholder: "FILE", complete: "file",
+  describe: "write it there (0600) instead of showing it",
 };
 
 export const CA: CommandSpec = {
@@ -18,7 +19,9 @@ export const CA: CommandSpec = {
     {
       name: "issue",
       summary: "a short certificate and key of a service, for curl --cert",
-      examples: [{ command: "mesh ca issue web --out ./web-cert", does: "writes cert.pem, key.pem and roots.pem (0600)" }],
+      examples: [
+        { command: "mesh ca issue web --out ./web-cert", does: "writes cert.pem, key.pem and roots.pem (0600)" },
+      ],
       positionals: [{ name: "service", describe: "NAME or NAMESPACE/NAME", complete: "service" }],
       options: [
         { name: "out", type: "string", placeholder: "DIR", complete: "folder", describe: "folder for the three files" },
@@ -36,7 +39,9 @@ const TOKEN: CommandSpec = {
     {
       name: "create",
       summary: "make a token; its secret is shown this once",
-      examples: [{ command: "mesh acl token create --role read:default --description grafana", does: "for a dashboard" }],
+      examples: [
+        { command: "mesh acl token create --role read:default --description grafana", does: "for a dashboard" },
+      ],
       options: [
         { name: "role", type: "list", placeholder: "ROLE", describe: ROLES_HELP },
         { name: "description", type: "string", placeholder: "TEXT", describe: "what it is for" },
@@ -62,7 +67,8 @@ const TICKET: CommandSpec = {
       name: "create",
       summary: "make a ticket that lets one host join, and says what it may be",
       examples: [
-        { command: "mesh acl ticket create --node host-1 --allow default/web --out ticket", does: "for one host and service" },
+        { command: "mesh acl ticket create --node host-1 --allow default/web --out ticket",
+          does: "for one host and service" },
         { command: "mesh acl ticket create --allow '*' > ticket", does: "a host that may be any service" },
       ],
       options: [
@@ -75,7 +81,7 @@ const TICKET: CommandSpec = {
       ],
       load: () => import("../commands/ticket-create.ts"),
     },
-    { name: "list", summary: "tickets that were made, and their use", load: () => import("../commands/ticket-list.ts") },
+    { name: "list", summary: "tickets, and whether they were used", load: () => import("../commands/ticket-list.ts") },
     {
       name: "delete",
       summary: "make a ticket worthless",

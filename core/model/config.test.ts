@@ -28,7 +28,8 @@ describe("configuration files", () => {
       ["b.json", '{"grpc_port": 70000}'],
     ]);
     expect(error.code).toBe("INVALID_CONFIG");
-    expect(error.message.split("\n").map((line) => line.split(": ")[0])).toEqual(["a.yaml:1:7", "a.yaml:2:1", "b.json:1:15"]);
+    const places = error.message.split("\n").map((line) => line.split(": ")[0]);
+    expect(places).toEqual(["a.yaml:1:7", "a.yaml:2:1", "b.json:1:15"]);
     expect(error.fix).toContain('did you mean "http_port"?');
   });
 

@@ -26,7 +26,8 @@ export function productpage(options: ProductpageOptions): Server {
   ]);
   return webServer((path) => {
     if (path === "/" || path === "/productpage") {
-      return async (call) => ({ status: 200, type: "text/html; charset=utf-8", body: page(...(await both("0", call))) });
+      const type = "text/html; charset=utf-8";
+      return async (call) => ({ status: 200, type, body: page(...(await both("0", call))) });
     }
     const id = /^\/api\/v1\/products\/(\d+)$/.exec(path)?.[1];
     return id === undefined ? undefined : async (call) => {
@@ -64,7 +65,8 @@ function section(got: Answer, render: (value: unknown) => string): string {
 
 function detailsTable(value: unknown): string {
   const rows = Object.entries(value as Record<string, unknown>).filter(([key]) => key !== "id");
-  return `<table>${rows.map(([k, v]) => `<tr><th>${escape(k)}</th><td>${escape(String(v))}</td></tr>`).join("")}</table>`;
+  const lines = rows.map(([key, text]) => `<tr><th>${escape(key)}</th><td>${escape(String(text))}</td></tr>`);
+  return `<table>${lines.join("")}</table>`;
 }
 
 function reviewList(value: unknown): string {
@@ -72,6 +74,7 @@ function reviewList(value: unknown): string {
   const stars = ({ rating }: Review): string => rating === undefined
     ? ""
     : ` <span class="${escape(rating.color)}">${"★".repeat(rating.stars)}${"☆".repeat(5 - rating.stars)}</span>`;
-  const quotes = reviews.map((r) => `<blockquote><p>${escape(r.text)}</p>— ${escape(r.reviewer)}${stars(r)}</blockquote>`);
+  const quotes = reviews.map((review) =>
+    `<blockquote><p>${escape(review.text)}</p>— ${escape(review.reviewer)}${stars(review)}</blockquote>`);
   return `${quotes.join("\n")}\n<p>served by reviews ${escape(version)}</p>`;
 }

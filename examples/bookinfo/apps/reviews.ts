@@ -15,7 +15,8 @@ export interface ReviewsOptions {
 
 const TEXTS = {
   Reviewer1: "An extremely entertaining play by Shakespeare. The slapstick humour is refreshing!",
-  Reviewer2: "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.",
+  Reviewer2:
+    "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.",
 } as const;
 
 const COLORS = { v1: undefined, v2: "black", v3: "red" } as const;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { LedgerClient } from "../apps/ledger.ts";
 import { get } from "../apps/web.ts";
 import { caRoots } from "../../../cli/api-access.ts";
@@ -33,6 +34,7 @@ const CHECKS: readonly (readonly [name: string, check: Check])[] = [
   ["an intention takes effect on live proxies, and its end too", intentionLive],
   ["the inbound port speaks TLS 1.3 and nothing else", wire],
   ["the TCP service works, and half-closes", tcpService],
+  ["deleting an intention cuts the TCP connections that it allowed", tcpCut],
   ["killing an instance of reviews costs no request once its check fails", killInstance],
   ["kill -9 of a proxy recovers", killProxy],
   ["the topology shows who calls whom", topology],
@@ -134,7 +136,8 @@ async function wire(mesh: Mesh): Promise<unknown> {
   const read = (name: string): string => readFileSync(join(folder, name), "utf8");
   const { TrustDomain } = await caRoots(mesh.client);
   const who = {
-    cert: read("cert.pem"), key: read("key.pem"), ca: read("roots.pem"), servername: `reviews.default.svc.${TrustDomain}`,
+    cert: read("cert.pem"), key: read("key.pem"), ca: read("roots.pem"),
+    servername: `reviews.default.svc.${TrustDomain}`,
   };
   const relay = await capturingRelay(target);
   try {
@@ -151,8 +154,8 @@ async function wire(mesh: Mesh): Promise<unknown> {
   } finally {
     relay.close();
   }
-  const plain = await plaintextRequest(target);
-  demand(!plain.toString("latin1").includes("HTTP/"), `a plain request was answered: ${plain.toString("latin1").slice(0, 100)}`);
+  const plain = (await plaintextRequest(target)).toString("latin1");
+  demand(!plain.includes("HTTP/"), `a plain request was answered: ${plain.slice(0, 100)}`);
   return { protocol: "TLSv1.3", plaintext: "refused" };
 }
 
@@ -177,6 +180,26 @@ async function tcpService(mesh: Mesh): Promise<unknown> {
   });
   demand(text === "1\n1\n", `half-closed connection answered ${JSON.stringify(text)}`);
   return { halfClose: true };
+}
+
+async function tcpCut(mesh: Mesh): Promise<unknown> {
+  const socket = connect({ host: "127.0.0.1", port: mesh.upstreams.get("ratings>ledger")! });
+  socket.on("error", () => undefined);
+  const closed = new Promise<number>((resolve) => socket.once("close", () => resolve(performance.now())));
+  const answered = new Promise<void>((resolve) => socket.once("data", () => resolve()));
+  socket.write("HIT cut\n");
+  await answered;
+  await meshOk(["intention", "delete", "ratings", "ledger"], mesh.env);
+  const deletedAt = performance.now();
+  try {
+    const late = delay(5_000, undefined, { ref: false });
+    const closedAt = await Promise.race([closed, late]);
+    demand(closedAt !== undefined, "the connection lives 5 s after the intention was deleted");
+    return { cutMs: Math.max(0, Math.round(closedAt! - deletedAt)) };
+  } finally {
+    socket.destroy();
+    await meshOk(["intention", "create", "ratings", "ledger"], mesh.env);
+  }
 }
 
 async function killInstance(mesh: Mesh, traffic: Traffic): Promise<unknown> {

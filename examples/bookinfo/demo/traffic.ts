@@ -74,7 +74,13 @@ export class Traffic {
   }
 }
 
-interface MutableTally { sent: number; ok: number; failed: number; versions: Record<string, number>; lastFailure: string }
+interface MutableTally {
+  sent: number;
+  ok: number;
+  failed: number;
+  versions: Record<string, number>;
+  lastFailure: string;
+}
 
 const emptyTally = (): MutableTally => ({ sent: 0, ok: 0, failed: 0, versions: {}, lastFailure: "" });
 

@@ -34,6 +34,7 @@ export const deniedCall = (mesh: Mesh): Promise<{ status: number; body: string }
 
 export function render(mesh: Mesh, picture: Picture, style: Style): string {
   const { services, edges, denied, tally } = picture;
+  const failure = tally.failed > 0 ? style.red(`, last failure ${tally.lastFailure}`) : "";
   const title = (text: string): string => `\n${style.bold(text)}\n`;
   const options = { unicode: style.unicode };
   return [
@@ -59,7 +60,7 @@ export function render(mesh: Mesh, picture: Picture, style: Style): string {
     `productpage to ratings: ${denied.status === 403 ? style.green("403, denied") : style.red(String(denied.status))} `
       + `${style.dim(denied.body.trim().slice(0, 120))}\n`,
     title("Traffic"),
-    `${tally.ok} of ${tally.sent} answered 200${tally.failed > 0 ? style.red(`, last failure ${tally.lastFailure}`) : ""}; `
+    `${tally.ok} of ${tally.sent} answered 200${failure}; `
       + `reviews ${["v1", "v2", "v3"].map((v) => `${v} ${tally.versions[v] ?? 0}`).join(", ")}\n`,
     nextSteps(mesh, style),
   ].join("");

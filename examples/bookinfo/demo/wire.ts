@@ -33,7 +33,7 @@ const HANDSHAKE = 22;
 const SERVER_HELLO = 2;
 const SUPPORTED_VERSIONS = 43;
 
-/** The version that a ServerHello selects (RFC 8446 4.1.3, 4.2.1): 0x0304 is TLS 1.3; undefined: it is no ServerHello. */
+/** The version that a ServerHello selects (RFC 8446 4.1.3, 4.2.1): 0x0304 is TLS 1.3; undefined: no ServerHello. */
 export function selectedVersion(bytes: Buffer): number | undefined {
   if (bytes.length < 44 || bytes[0] !== HANDSHAKE || bytes[5] !== SERVER_HELLO) return undefined;
   // Record header 5, handshake header 4, legacy version 2, random 32, then the session id.
@@ -63,8 +63,13 @@ export interface ClientIdentity {
   readonly servername: string;
 }
 
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** One HTTP/1.1 request over mTLS with the identity of a service, as `curl --cert` would make it. */
-export function mtlsRequest(target: { host: string; port: number }, path: string, who: ClientIdentity): Promise<Answered> {
+export function mtlsRequest(target: Target, path: string, who: ClientIdentity): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const socket = tlsConnect({ ...target, ...who, ALPNProtocols: ["http/1.1"], minVersion: "TLSv1.2" });
     let response = "";
