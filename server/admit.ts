@@ -1,14 +1,49 @@
 import { MeshError } from "../core/base/errors.ts";
+import { MINUTE_MS } from "../core/base/time.ts";
 import type { Catalog } from "../core/catalog/catalog.ts";
 import type { Caller } from "../io/grpc/server.ts";
 
-/** A certificate says who calls; the catalog says whether they still belong to the mesh. Throws CERT_INVALID. */
-export function admitCaller(catalog: Catalog, caller: Caller): void {
-  // Only a server's own CA key makes a server's certificate.
-  if (caller.kind === "server") return;
-  const node = catalog.node(caller.name);
-  if (node !== undefined && node.revoked !== true) return;
-  throw new MeshError("CERT_INVALID", node === undefined
-    ? `node "${caller.name}" is not in the catalog`
-    : `node "${caller.name}" was revoked`);
+/** Certificates begin this long before they are issued (issue.ts), in whole seconds. */
+const BACKDATED_MS = 5 * MINUTE_MS + 1_000;
+
+/**
+ * A certificate says who calls; the catalog says whether they still belong to the mesh: the node is known, not
+ * revoked, and the certificate is not from before the host joined under this name (it would be its predecessor's, who
+ * may have been revoked).
+ */
+export class Admission {
+  readonly #catalog: Catalog;
+  /** When each node last joined, by its tickets; made anew after a ticket has changed. */
+  #joinedAtMs = new Map<string, number>();
+  #ticketsIndex = -1;
+
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog;
+  }
+
+  /** Throws CERT_INVALID. */
+  admit(caller: Pick<Caller, "kind" | "name" | "notBeforeMs">): void {
+    // Only the CA key, which servers alone hold, makes a server's certificate.
+    if (caller.kind === "server") return;
+    const { name, notBeforeMs } = caller;
+    const node = this.#catalog.node(name);
+    if (node === undefined) throw new MeshError("CERT_INVALID", `node "${name}" is not in the catalog`);
+    if (node.revoked === true) throw new MeshError("CERT_INVALID", `node "${name}" was revoked`);
+    if (notBeforeMs + BACKDATED_MS >= this.#joined(name)) return;
+    throw new MeshError("CERT_INVALID", `the certificate is from before node "${name}" joined`);
+  }
+
+  #joined(node: string): number {
+    const index = this.#catalog.indexOf("tickets");
+    if (index !== this.#ticketsIndex) {
+      this.#ticketsIndex = index;
+      this.#joinedAtMs = new Map();
+      for (const { role, redeemed } of this.#catalog.tickets()) {
+        if (redeemed === undefined || role !== "agent") continue;
+        const known = this.#joinedAtMs.get(redeemed.node) ?? 0;
+        this.#joinedAtMs.set(redeemed.node, Math.max(known, redeemed.atMs));
+      }
+    }
+    return this.#joinedAtMs.get(node) ?? 0;
+  }
 }

@@ -1,7 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseTicket, type Ticket } from "../core/model/ticket.ts";
-import { type JoinReply, makeCsr, redeem, startTestServer, type TestServer, trustDomainOf } from "./fixture.ts";
+import {
+  type Answer, type JoinReply, type KeyAndCsr, makeCsr, redeem, startTestServer, type TestServer, trustDomainOf,
+} from "./fixture.ts";
 
 let mesh: TestServer;
 let trustDomain: string;
@@ -67,6 +69,29 @@ test("the secret goes only to a server that shows the pinned root", async () => 
   const foreign = { ...ticket, rootSha256: "0".repeat(64) };
   await expect(redeem(foreign, trustDomain, { node: "host-7" })).rejects.toMatchObject({ code: "CERT_INVALID" });
   expect((await redeem(ticket, trustDomain, { node: "host-7" })).status).toBe(200);
+});
+
+test("a host that was off for weeks renews by proof of its key, for 90 days, unless it was revoked", async () => {
+  const pair = makeCsr();
+  const joined = await redeem(await ticketFor(), trustDomain, { node: "host-9", csr: pair });
+  const { chain_pem } = joined.json as JoinReply;
+  const renew = async (csr: KeyAndCsr, daysLater: number): Promise<Answer> => {
+    aheadMs = daysLater * 86_400_000;
+    const body = { chain_pem, csr: csr.csrDer.toString("base64") };
+    const answer = await mesh.call("POST /v1/mesh/renew", { token: undefined, body });
+    aheadMs = 0;
+    return answer;
+  };
+  const answer = await renew(pair, 31 + 60);
+  expect(answer.status).toBe(200);
+  const renewed = new X509Certificate((answer.json as JoinReply).chain_pem);
+  expect(renewed.subjectAltName).toBe(`URI:spiffe://${trustDomain}/node/host-9`);
+  expect(renewed.validToDate.getTime() - Date.now()).toBeGreaterThan(100 * 86_400_000);
+  expect((await renew(makeCsr(), 31)).text).toContain("not signed by the certificate's key");
+  expect((await renew(pair, 30 + 91)).status).toBe(403);
+  expect((await mesh.call("POST /v1/mesh/renew", { token: undefined, body: {} })).status).toBe(403);
+  await mesh.call("POST /v1/mesh/acl/node/host-9/revoke");
+  expect((await renew(pair, 31)).text).toContain("revoked");
 });
 
 test("a request without a ticket, with a broken key proof or too many of them are refused", async () => {

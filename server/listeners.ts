@@ -2,7 +2,7 @@ import { type ApiServer, createApiServer } from "../io/api/router.ts";
 import { RouteTable } from "../io/api/table.ts";
 import { createGrpcServer, type RunningGrpcServer } from "../io/grpc/server.ts";
 import { type Credentials, serverTlsOptions } from "../io/tls/context.ts";
-import { admitCaller } from "./admit.ts";
+import { Admission } from "./admit.ts";
 import type { Closers } from "./closers.ts";
 import { apiRoutes } from "./http/routes.ts";
 import type { ServerOptions } from "./options.ts";
@@ -30,8 +30,10 @@ export async function openListeners(options: ServerOptions, state: ServerState, 
   const { context, trustDomain } = state;
   const { authority, catalog, nowMs, random } = context;
   const bound = { http: undefined as number | undefined, https: 0, grpc: 0 };
+  const admission = new Admission(catalog);
   const routes = apiRoutes({
     context,
+    admission,
     joining: new RateLimiter({ ...JOINING, nowMs: () => performance.now() }),
     grpcAddress: () => hostPort(advertise, bound.grpc),
     httpsAddresses: () => [hostPort(advertise, bound.https)],
@@ -50,7 +52,7 @@ export async function openListeners(options: ServerOptions, state: ServerState, 
   const dispatcher = { table: new RouteTable(routes), log };
   const grpc = createGrpcServer({
     handlers: meshHandlers({ context, hub, dispatcher }), tls: identity.current(), trustDomain, log, nowMs,
-    admit: (caller) => admitCaller(catalog, caller),
+    admit: (caller) => admission.admit(caller),
   });
   servers.grpc = grpc;
   closers.add(() => grpc.close());

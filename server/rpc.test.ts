@@ -156,7 +156,8 @@ test("forwarded requests carry their own token and answer as over HTTP", async (
     host.client.forward.bind(host.client),
     { method: "GET", target, token, contentType: "", body: Buffer.alloc(0) }, { timeoutMs: 5_000 },
   );
-  expect((await forward("/v1/catalog/nodes", "")).status).toBe(403);
+  await expect(forward("/v1/catalog/nodes", "")).rejects.toMatchObject({ code: "NO_TOKEN" });
+  await expect(forward("/v1/mesh/nodez", "x")).rejects.toMatchObject({ fix: "did you mean /v1/mesh/nodes ?" });
   const answer = await forward("/v1/catalog/nodes", mesh.server.managementToken!);
   expect(answer.status).toBe(200);
   expect(answer.body.toString()).toContain('"Node":"host-1"');

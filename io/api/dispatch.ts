@@ -26,21 +26,26 @@ export interface Dispatcher {
 
 /** Runs a request through its route; every error becomes an answer. */
 export async function dispatch(dispatcher: Dispatcher, raw: RawRequest): Promise<EncodedAnswer> {
-  const path = raw.target.split("?", 1)[0]!;
-  const query = new URLSearchParams(raw.target.slice(path.length + 1));
-  const { log } = dispatcher;
-  let answer: ApiResponse;
   try {
-    raw.check?.();
-    answer = await route(dispatcher, raw, { path, query });
+    return await answerOrThrow(dispatcher, raw);
   } catch (error) {
+    const path = pathOf(raw);
     if (!(error instanceof MeshError) || error.code === "INTERNAL") {
-      log.error({ err: error, method: raw.method, path }, "request failed");
+      dispatcher.log.error({ err: error, method: raw.method, path }, "request failed");
     }
-    answer = errorResponse(error, path, raw.headers.accept);
+    return encodeAnswer(errorResponse(error, path, raw.headers.accept), queryOf(raw).has("pretty"));
   }
-  return encodeAnswer(answer, query.has("pretty"));
 }
+
+/** The same for a caller that renders errors itself. */
+export async function answerOrThrow(dispatcher: Dispatcher, raw: RawRequest): Promise<EncodedAnswer> {
+  raw.check?.();
+  const query = queryOf(raw);
+  return encodeAnswer(await route(dispatcher, raw, { path: pathOf(raw), query }), query.has("pretty"));
+}
+
+const pathOf = ({ target }: RawRequest): string => target.split("?", 1)[0]!;
+const queryOf = (raw: RawRequest): URLSearchParams => new URLSearchParams(raw.target.slice(pathOf(raw).length + 1));
 
 function route(
   { table, fallback }: Dispatcher, raw: RawRequest, { path, query }: Pick<ApiRequest, "path" | "query">,

@@ -29,6 +29,7 @@ export interface Caller {
   readonly name: string;
   /** SHA-256 of the certificate, hex. */
   readonly certDerHash: string;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly address: string;
 }
@@ -133,7 +134,8 @@ function identify(socket: TLSSocket, options: GrpcServerOptions): Caller | undef
   if (!peer.ok) return refuse(peer.reason);
   if (peer.id.kind === "service") return refuse("a service's certificate does not open the control plane");
   const { certDerHash, notAfterMs } = peer;
-  const caller = { kind: peer.id.kind, name: peer.id.name, certDerHash, notAfterMs, address };
+  const notBeforeMs = socket.getPeerX509Certificate()?.validFromDate.getTime() ?? 0;
+  const caller = { kind: peer.id.kind, name: peer.id.name, certDerHash, notBeforeMs, notAfterMs, address };
   return admitted(options, caller) ? caller : refuse(`${caller.name} may not connect any more`);
 }
 

@@ -9,8 +9,8 @@ import type { ServerContext } from "../context.ts";
 
 /** How routes are declared: none of them can forget to ask for a token. */
 export interface GuardedRoute extends Route {
-  /** `token`: refused without a valid one. `open`: the four status routes. `ticket`: joining. */
-  readonly guard: "token" | "open" | "ticket";
+  /** `token`: refused without a valid one. `open`: the four status routes. `proof`: a ticket or a certificate. */
+  readonly guard: "token" | "open" | "proof";
 }
 
 export type GuardedHandler = (req: ApiRequest, access: Access) => Promise<ApiResponse> | ApiResponse;
@@ -22,8 +22,8 @@ export function guarded(context: ServerContext, line: string, handler: GuardedHa
   return { ...parseLine(line), guard: "token", handler: run };
 }
 
-/** A route that needs none. */
-export const unguarded = (guard: "open" | "ticket", line: string, handler: ApiHandler): GuardedRoute =>
+/** A route that needs none: open to all, or with a proof of its own in the body. */
+export const unguarded = (guard: "open" | "proof", line: string, handler: ApiHandler): GuardedRoute =>
   ({ ...parseLine(line), guard, handler });
 
 function parseLine(line: string): { method: string; path: string } {

@@ -1,6 +1,8 @@
+import type { Admission } from "../admit.ts";
 import { join } from "../join.ts";
 import type { ServerContext } from "../context.ts";
 import type { RateLimiter } from "../rate-limit.ts";
+import { renewExpired } from "../renew.ts";
 import { createTicket } from "../tickets.ts";
 import { aclRoutes } from "./acl.ts";
 import { catalogRoutes } from "./catalog.ts";
@@ -16,6 +18,7 @@ import { unbuiltRoutes } from "./unbuilt.ts";
 export interface RouteOptions {
   readonly context: ServerContext & { readonly signing: RateLimiter };
   readonly joining: RateLimiter;
+  readonly admission: Admission;
   /** This server's gRPC address as others use it. */
   readonly grpcAddress: () => string;
   /** `host:port` of the servers that redeem tickets. */
@@ -23,10 +26,12 @@ export interface RouteOptions {
 }
 
 /** The whole HTTP API of a server. */
-export function apiRoutes({ context, joining, grpcAddress, httpsAddresses }: RouteOptions): GuardedRoute[] {
+export function apiRoutes(options: RouteOptions): GuardedRoute[] {
+  const { context, joining, admission, grpcAddress, httpsAddresses } = options;
   return [
     ...statusRoutes(context, grpcAddress),
-    unguarded("ticket", "POST /v1/mesh/join", (req) => join(context, joining, req)),
+    unguarded("proof", "POST /v1/mesh/join", (req) => join(context, joining, req)),
+    unguarded("proof", "POST /v1/mesh/renew", (req) => renewExpired({ context, limiter: joining, admission }, req)),
     ...catalogRoutes(context),
     ...healthRoutes(context),
     ...connectRoutes(context),

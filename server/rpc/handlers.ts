@@ -3,7 +3,7 @@ import { MeshError } from "../../core/base/errors.ts";
 import type { ServiceName } from "../../core/model/names.ts";
 import { TELEMETRY_REPORT } from "../telemetry-schema.ts";
 import { parseJson } from "../../io/api/body.ts";
-import { type Dispatcher, dispatch } from "../../io/api/dispatch.ts";
+import { answerOrThrow, type Dispatcher } from "../../io/api/dispatch.ts";
 import type {
   ForwardRequest, ForwardResponse, ResolveTokenRequest, ResolveTokenResponse, TelemetryReply, TelemetryReport,
 } from "../../io/gen/mesh/v1/mesh.ts";
@@ -35,9 +35,12 @@ export function meshHandlers({ context, hub, dispatcher }: HandlerOptions): Mesh
   };
 }
 
-/** An API request that came to a host's agent; its token decides, not the host that carries it. */
+/**
+ * An API request that came to a host's agent; its token decides, not the host that carries it. Errors travel as errors:
+ * the agent knows how its caller wants them.
+ */
 async function forward(dispatcher: Dispatcher, request: ForwardRequest, signal: AbortSignal): Promise<ForwardResponse> {
-  const answer = await dispatch(dispatcher, {
+  const answer = await answerOrThrow(dispatcher, {
     method: request.method,
     target: request.target,
     headers: request.contentType === "" ? {} : { "content-type": request.contentType },
