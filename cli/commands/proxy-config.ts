@@ -9,9 +9,12 @@ import { statusText } from "../terminal.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
-const text = (header: string, name: string): Column<Row> => ({ header, value: (row) => clean(String(row[name] ?? "")) });
-const service = (header: string, name: string): Column<Row> =>
-  ({ header, value: (row) => shortKey(String(row[name] ?? "")) });
+const cell = (row: Row, name: string): string => {
+  const value = row[name];
+  return typeof value === "string" || typeof value === "number" ? clean(String(value)) : "";
+};
+const text = (header: string, name: string): Column<Row> => ({ header, value: (row) => cell(row, name) });
+const service = (header: string, name: string): Column<Row> => ({ header, value: (row) => shortKey(cell(row, name)) });
 const number = (header: string, name: string): Column<Row> => ({ ...text(header, name), align: "right" });
 
 /** `source/instance/destination/port` of an outbound listener, in words. */
@@ -21,14 +24,14 @@ function listenerName(key: string): string {
   return `${shortKey(parts.slice(0, 2).join("/"))} to ${shortKey(parts.slice(3, 5).join("/"))}`;
 }
 
-const cluster = (name: string): Column<Row> => ({ header: "UPSTREAM", value: (row) => listenerName(String(row[name])) });
+const cluster = (name: string): Column<Row> => ({ header: "UPSTREAM", value: (row) => listenerName(cell(row, name)) });
 
 /** The sections of a proxy's dump that are lists, each as a table. */
 function columnsOf(section: string, context: Context): readonly Column<Row>[] | undefined {
   const health = (row: Row): string => statusText(context.style, row["healthy"] === true ? "passing" : "critical");
   const tables: Readonly<Record<string, readonly Column<Row>[]>> = {
     listeners: [
-      { header: "LISTENER", value: (row) => listenerName(String(row["key"])) }, text("ADDRESS", "address"),
+      { header: "LISTENER", value: (row) => listenerName(cell(row, "key")) }, text("ADDRESS", "address"),
       text("ERROR", "error"),
     ],
     routes: [
@@ -40,13 +43,13 @@ function columnsOf(section: string, context: Context): readonly Column<Row>[] | 
     ],
     endpoints: [
       cluster("cluster"), text("INSTANCE", "id"), text("HOST", "node"),
-      { header: "ADDRESS", value: (row) => `${String(row["host"])}:${String(row["port"])}` },
+      { header: "ADDRESS", value: (row) => `${cell(row, "host")}:${cell(row, "port")}` },
       { header: "HEALTH", value: health }, number("WEIGHT", "weight"), number("ACTIVE", "active"),
       number("TUNNELS", "tunnels"), { ...text("LAST ERROR", "lastError"), shrink: true },
     ],
     certs: [
       service("SERVICE", "service"), text("SPIFFE ID", "spiffeId"),
-      { header: "LEFT", value: (row) => formatDuration(Date.parse(String(row["notAfter"])) - Date.now()) },
+      { header: "LEFT", value: (row) => formatDuration(Date.parse(cell(row, "notAfter")) - Date.now()) },
     ],
   };
   return tables[section];
