@@ -215,6 +215,15 @@ test("a certificate by hand is short, for the service asked, and leaves a trace 
   expect((await mesh.call("POST /v1/mesh/ca/issue", { body: { service: "web", csr, ttl: "30d" } })).status).toBe(400);
 });
 
+test("a server shows its metrics to Prometheus", async () => {
+  const { text, headers } = await mesh.call("GET /v1/agent/metrics?format=prometheus");
+  expect(headers["content-type"]).toContain("text/plain; version=0.0.4");
+  expect(text).toMatch(/^mesh_raft_leader 1$/m);
+  expect(text).toMatch(/^mesh_catalog_nodes 1$/m);
+  expect(text).toContain("process_cpu_seconds_total");
+  expect((await mesh.call("GET /v1/agent/metrics")).status).toBe(400);
+});
+
 test("what is designed but not built says so, to those with a token", async () => {
   expect((await mesh.call("GET /v1/mesh/trace/abc")).json).toMatchObject({ error: { code: "NOT_BUILT" } });
   expect((await mesh.call("GET /v1/agent/members")).status).toBe(501);

@@ -66,7 +66,7 @@ export async function join(context: ServerContext, limiter: RateLimiter, req: Ap
     ...(request.inbound_port === undefined ? {} : { inboundPort: request.inbound_port }),
   });
   const leaf = context.authority.signNode(spkiDer, request.node);
-  context.log.info({ node: request.node, ticket: request.id, serial: leaf.serialHex }, "a host has joined");
+  context.log.info({ node: request.node, ticket_id: request.id, serial: leaf.serialHex }, "a host has joined");
   const cluster = clusterOf(context.catalog);
   const answer: JoinResponse = {
     trust_domain: cluster.trustDomain,

@@ -20,7 +20,7 @@ import type { RateLimiter } from "./rate-limit.ts";
  * revoked. The answer is of use to the holder of the key only, so nothing in the exchange is a secret.
  */
 
-export const EXPIRED_GRACE_MS = 90 * DAY_MS;
+const EXPIRED_GRACE_MS = 90 * DAY_MS;
 
 const REQUEST = z.object({ chain_pem: z.string().max(32_768), csr: z.string().max(16_384) });
 

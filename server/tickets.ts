@@ -25,7 +25,7 @@ export interface MadeTicket {
 
 export const TICKET_TTL_MS_DEFAULT = HOUR_MS;
 /** A ticket is a secret that lies about until it is used. */
-export const TICKET_TTL_MS_MAX = 30 * DAY_MS;
+const TICKET_TTL_MS_MAX = 30 * DAY_MS;
 
 /** Makes a ticket; its text is given out this once, the catalog keeps a digest of the secret. */
 export async function createTicket(
@@ -41,7 +41,7 @@ export async function createTicket(
     type: "ticket.create", id, secretHash: secretHash(secret), expMs, role, allow,
     ...(node === undefined ? {} : { node }),
   });
-  context.log.info({ id, role, node, allow }, "ticket made");
+  context.log.info({ ticket_id: id, role, node, allow }, "ticket made");
   const ticket = encodeTicket({
     cluster: clusterOf(context.catalog).clusterId,
     servers,

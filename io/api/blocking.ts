@@ -11,10 +11,10 @@ import type { ApiRequest, ApiResponse } from "./types.ts";
  * so that the client learns the new count.
  */
 
-export const WAIT_MS_DEFAULT = 5 * MINUTE_MS;
-export const WAIT_MS_MAX = 10 * MINUTE_MS;
+const WAIT_MS_DEFAULT = 5 * MINUTE_MS;
+const WAIT_MS_MAX = 10 * MINUTE_MS;
 /** Each waits with an open socket; beyond this the caller is told to come back. */
-export const WAITING_MAX = 4_096;
+const WAITING_MAX = 4_096;
 
 export interface ConsistencyInfo {
   readonly knownLeader: boolean;

@@ -4,7 +4,7 @@ import { MeshError } from "../../core/base/errors.ts";
 /** The largest document that a person or program has reason to send: thousands of resources in one apply. */
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
 /** Deeper than any document that we accept; keeps every later recursive walk shallow. */
-export const JSON_DEPTH_MAX = 64;
+const JSON_DEPTH_MAX = 64;
 
 /** Reads the whole body, refusing it as soon as it is known to be too large. */
 export async function readBody(req: IncomingMessage): Promise<Buffer> {
@@ -65,7 +65,7 @@ function jsonDepth(text: string): number {
 }
 
 /** Throws INVALID that names the place of a `__proto__` key, or of `prototype` under `constructor`. */
-export function refusePrototypeKeys(value: unknown, where: string): void {
+function refusePrototypeKeys(value: unknown, where: string): void {
   if (Array.isArray(value)) {
     for (const [i, item] of value.entries()) refusePrototypeKeys(item, `${where}[${i}]`);
     return;

@@ -26,7 +26,7 @@ export function checkHostAndOrigin(req: IncomingMessage, allowedHosts: readonly 
 }
 
 /** Host without port and brackets, lower case; undefined for anything that is not `name[:port]`. */
-export function hostName(host: string): string | undefined {
+function hostName(host: string): string | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?$/.exec(host);
   const name = match?.[1] ?? match?.[2];
   return name === undefined ? undefined : name.toLowerCase().replace(/\.$/, "");

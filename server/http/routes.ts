@@ -11,6 +11,7 @@ import { connectRoutes } from "./connect.ts";
 import { healthRoutes } from "./health.ts";
 import { intentionRoutes } from "./intentions.ts";
 import { meshRoutes } from "./mesh.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { type GuardedRoute, unguarded } from "./query.ts";
 import { statusRoutes } from "./status.ts";
 import { unbuiltRoutes } from "./unbuilt.ts";
@@ -39,6 +40,7 @@ export function apiRoutes(options: RouteOptions): GuardedRoute[] {
     ...configRoutes(context),
     ...aclRoutes(context, (request) => createTicket(context, httpsAddresses(), request)),
     ...meshRoutes(context),
+    ...metricsRoutes(context),
     ...unbuiltRoutes(context),
   ];
 }

@@ -18,7 +18,7 @@ import type { Logger } from "../../io/logger.ts";
  */
 
 /** A host with 50 services and 50 upstreams each asks for some 5,000. */
-export const TOPICS_MAX = 20_000;
+const TOPICS_MAX = 20_000;
 const INTENTIONS = "intentions/";
 
 export class WatchHub {
