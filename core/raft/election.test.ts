@@ -15,7 +15,7 @@ describe("elections", () => {
     expect(other.status().term).toBe(1);
   });
 
-  test("only a majority of pre-votes raises the term; a majority of votes makes a leader with a no-op (thesis 6.4)", () => {
+  test("thesis 6.4: a majority of pre-votes raises the term, one of votes makes a leader with a no-op", () => {
     const raft = node({ terms: [1] });
     raft.campaign();
     drain(raft);
@@ -23,7 +23,8 @@ describe("elections", () => {
     expect(votes.map((m) => [m.type, m.term])).toEqual([["vote", 2], ["vote", 2]]);
     const appends = tell(raft, "c", 2, consent("voteReply"));
     expect(raft.status()).toMatchObject({ role: "leader", leader: "a", term: 2 });
-    expect(appends[0]).toMatchObject({ type: "append", prevIndex: 1, prevTerm: 1, entries: [{ type: "noop", term: 2 }] });
+    const noop = { type: "noop", term: 2 };
+    expect(appends[0]).toMatchObject({ type: "append", prevIndex: 1, prevTerm: 1, entries: [noop] });
   });
 
   test("pitfall 1: vote and term are on disk before the answer goes out", () => {
@@ -71,7 +72,7 @@ describe("elections", () => {
   });
 
   test("pitfall 3: a leader of an older term learns the newer one from whom it tries to lead", () => {
-    const raft = node({ term: 5 });
+    const raft = node({ terms: [1, 1], term: 5 });
     // Index 0 claims nothing: were it read by a leader of term 5, it must not count as a copy of anything.
     const reply = { type: "appendReply", term: 5, rejected: false, index: 0 };
     expect(tell(raft, "b", 3, heartbeat)).toMatchObject([reply]);

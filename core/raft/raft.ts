@@ -1,16 +1,15 @@
-import { assert, unreachable } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
 import type { RaftConfig } from "./config.ts";
-import { campaign, canCampaign, handleVoteReply, handleVoteRequest, inLease, ownVoteSynced } from "./election.ts";
-import { followLeader, handleAppend, handleHeartbeat, handleSnapshot } from "./follower.ts";
-import { handleAppendReply, handleHeartbeatReply, ownSynced, propose, settleUncommitted, tickLeader } from "./leader.ts";
-import type { ProposeResult } from "./leader.ts";
+import { campaign, canCampaign, ownVoteSynced } from "./election.ts";
+import { ownSynced, propose, settleUncommitted, tickLeader, type ProposeResult } from "./leader.ts";
 import { RaftLog, type LogBase } from "./log.ts";
 import type { Entry, HardState, Membership, Message, SnapshotMeta } from "./messages.ts";
 import type { Ready } from "./ready.ts";
-import { broadcastHeartbeat, emptyReads, handleReadReply, handleReadRequest, readsDue, requestRead } from "./reads.ts";
+import { broadcastHeartbeat, emptyReads, readsDue, requestRead } from "./reads.ts";
 import { broadcastAppends } from "./replication.ts";
-import { becomeFollower, send, type RaftState, type Role } from "./state.ts";
+import { becomeFollower, type RaftState, type Role } from "./state.ts";
+import { step } from "./step.ts";
 
 /** What the disk held when the node started. */
 export interface Restored {
@@ -125,31 +124,7 @@ export class Raft {
 
   /** Takes in one message. Anything late, repeated or from a dead term is harmless. */
   step(m: Message): void {
-    if (m.to !== this.#s.config.id || m.from === this.#s.config.id) return;
-    if (this.#settleTerm(m)) dispatch(this.#s, m);
-  }
-
-  /** Raft thesis 3.3: a higher term makes a follower, a lower one is refused. True when the message may be handled. */
-  #settleTerm(m: Message): boolean {
-    const s = this.#s;
-    const ballot = m.type === "preVote" || m.type === "vote";
-    if (m.term > s.term) {
-      // While a leader is heard nobody gets a vote, and the term stays: else one lost node could unseat it.
-      if (ballot && inLease(s)) return false;
-      // A pre-vote, and the consent to ours, speak of a term that has not begun.
-      const future = m.type === "preVote" || (m.type === "preVoteReply" && m.granted);
-      const fromLeader = m.type === "append" || m.type === "heartbeat" || m.type === "snapshot";
-      if (!future) becomeFollower(s, m.term, fromLeader ? m.from : undefined);
-      return true;
-    }
-    if (m.term === s.term) return true;
-    if (m.type === "append" || m.type === "heartbeat") {
-      // An old leader: tell it our term, which PreVote keeps us from campaigning with. Index 0 claims nothing.
-      send(s, m.from, { type: "appendReply", index: 0, rejected: false, hintIndex: 0, hintTerm: 0 });
-    } else if (m.type === "preVote") {
-      send(s, m.from, { type: "preVoteReply", granted: false });
-    }
-    return false;
+    step(this.#s, m);
   }
 
   hasReady(): boolean {
@@ -239,35 +214,5 @@ export class Raft {
     const { term, vote, log } = this.#s;
     const changed = term !== this.#synced.term || vote !== this.#synced.vote;
     return changed || log.hasUnstable || log.pendingSnapshot !== undefined;
-  }
-}
-
-function dispatch(s: RaftState, m: Message): void {
-  switch (m.type) {
-    case "preVote":
-    case "vote":
-      return handleVoteRequest(s, m);
-    case "preVoteReply":
-    case "voteReply":
-      return handleVoteReply(s, m);
-    case "append":
-      followLeader(s, m);
-      return handleAppend(s, m);
-    case "heartbeat":
-      followLeader(s, m);
-      return handleHeartbeat(s, m);
-    case "snapshot":
-      followLeader(s, m);
-      return handleSnapshot(s, m);
-    case "appendReply":
-      return s.role === "leader" ? handleAppendReply(s, m) : undefined;
-    case "heartbeatReply":
-      return s.role === "leader" ? handleHeartbeatReply(s, m) : undefined;
-    case "readIndex":
-      return handleReadRequest(s, m);
-    case "readIndexReply":
-      return handleReadReply(s, m);
-    default:
-      return unreachable(m);
   }
 }

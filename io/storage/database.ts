@@ -91,7 +91,8 @@ async function checkIdentity(database: LogDatabase, path: string, identity: Iden
   const value = await database.get(metaKey("identity"));
   const found = value === undefined ? undefined : (decodeMeta("identity", value) as Identity | undefined);
   if (found === undefined) throw corrupt(path, "the record identity is missing or its checksum does not match");
-  if (found.birth !== identity.birth) throw corrupt(path, "the log belongs to another identity than the file beside it");
+  if (found.birth === identity.birth) return;
+  throw corrupt(path, "the log belongs to another identity than the file beside it");
 }
 
 interface MetaRead<T> {

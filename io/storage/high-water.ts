@@ -56,7 +56,7 @@ export class HighWaterFile {
   static async create(path: string): Promise<void> {
     const old = readFileIfExists(path);
     const reached = old === undefined ? 0 : (newestSlot(old)?.mark.index ?? 0);
-    if (reached > 0) throw corrupt(path, `its high-water mark is at entry ${reached}, but its identity file is missing`);
+    if (reached > 0) throw corrupt(path, `the mark is at entry ${reached}, but the identity file is missing`);
     const mark: HighWaterMark = { index: 0, term: 0, crc: 0, currentTerm: 0, vote: "" };
     const handle = await open(path, FLAGS | constants.O_CREAT | constants.O_TRUNC, 0o600);
     try {

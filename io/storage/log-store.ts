@@ -6,7 +6,9 @@ import type { Entry, HardState, SnapshotMeta } from "../../core/raft/messages.ts
 import type { Restored } from "../../core/raft/raft.ts";
 import { ensureDir, readFileIfExists, syncDir } from "../files.ts";
 import { corrupt, storageFailed } from "./corrupt.ts";
-import { checkAgainstMark, claimDatabase, createDatabase, openDatabase, scan, type LogDatabase, type Scanned } from "./database.ts";
+import {
+  checkAgainstMark, claimDatabase, createDatabase, openDatabase, scan, type LogDatabase, type Scanned,
+} from "./database.ts";
 import { HighWaterFile } from "./high-water.ts";
 import { newIdentity, readIdentity, writeIdentity, type Identity } from "./identity.ts";
 import { encodeEntry, encodeMeta, entryKey, metaKey, type BaseRecord } from "./records.ts";
@@ -188,7 +190,8 @@ export class LogStore {
   async #replaceLog(snapshot: SnapshotMeta, operations: Operation[]): Promise<void> {
     const last = this.lastIndex;
     await this.#high.write(this.#mark(this.#base.index));
-    for (let index = this.#base.index + 1; index <= last; index++) operations.push({ type: "del", key: entryKey(index) });
+    const first = this.#base.index + 1;
+    for (let index = first; index <= last; index++) operations.push({ type: "del", key: entryKey(index) });
     this.#base = { index: snapshot.index, term: snapshot.term, crc: 0 };
     this.#positions = [];
     operations.push({ type: "put", key: metaKey("base"), value: encodeMeta("base", this.#base) });

@@ -6,8 +6,9 @@ import { ensureDir, syncDir } from "../files.ts";
 import { corrupt, storageFailed } from "./corrupt.ts";
 
 /**
- * Snapshot files. One is written under another name, synced, renamed, and the folder synced; only then may the log
- * be cut. A crash before the rename leaves a `.tmp`; a crash after it leaves a log that is longer than it needs to be. The newest file is the snapshot; one older is kept until the next.
+ * Snapshot files. One is written under another name, synced, renamed, and the folder synced; only then may the log be
+ * cut. A crash before the rename leaves a `.tmp`; one after it leaves a log that is longer than it needs to be. The
+ * newest file is the snapshot; one older is kept until the next.
  *
  *     "MESHSNP1" crc32(4) header length(4) header (JSON: meta, data length) data
  *

@@ -48,7 +48,8 @@ function readBlock(file: Buffer, { offset, size }: Handle): Buffer | undefined {
   if (file[end] !== 0) return undefined;
   const masked = file.readUInt32LE(end + 1);
   const crc = crc32c(file.subarray(offset, end + 1));
-  return ((((crc >>> 15) | (crc << 17)) >>> 0) + MASK_DELTA) % 2 ** 32 === masked ? file.subarray(offset, end) : undefined;
+  const expected = (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0;
+  return expected === masked ? file.subarray(offset, end) : undefined;
 }
 
 /** The handles that an index block lists; undefined when it is no index. */

@@ -91,7 +91,7 @@ async function propose(network: Network, text: string): Promise<void> {
   }
 }
 
-test("three servers: replication, reads at a follower, failover, catching up by snapshot (thesis 3, 5.3, 6.4)", async () => {
+test("three servers: replication, reads at a follower, failover, snapshot (thesis 3, 5.3, 6.4)", async () => {
   const network = new Network();
   for (const id of VOTERS) await joinCluster(network, id);
   await Promise.all(Array.from({ length: 30 }, (_, i) => propose(network, `x${i}`)));

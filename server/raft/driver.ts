@@ -6,6 +6,7 @@ import type { Raft } from "../../core/raft/raft.ts";
 import type { Ready } from "../../core/raft/ready.ts";
 import type { Logger } from "../../io/logger.ts";
 import type { LogStore } from "../../io/storage/log-store.ts";
+import { DRIVER_LIMITS, type DriverLimits } from "./limits.ts";
 import type { Fsm, NodeStatus, RaftNode } from "./node.ts";
 import { Pending, unknownOutcome } from "./pending.ts";
 import { Snapshotter } from "./snapshotter.ts";
@@ -14,33 +15,6 @@ export interface Proposed {
   readonly index: number;
   readonly result: unknown;
 }
-
-export interface DriverLimits {
-  /** Length of a tick. Default 50 ms: with 8 election ticks a dead leader is missed after 400-800 ms. */
-  readonly tickMs: number;
-  /** How long a proposal or read may wait. Default 10 s. */
-  readonly requestTimeoutMs: number;
-  /** Proposals that wait for their outcome. Default 16,384; more are refused with LIMITED. */
-  readonly maxPendingProposals: number;
-  /** Bytes of one command. Default 16 MiB. */
-  readonly maxCommandBytes: number;
-  /** Applied entries between two snapshots. Default 8,192. */
-  readonly snapshotEntries: number;
-  /** Applied bytes that bring the next snapshot forward. Default 64 MiB. */
-  readonly snapshotBytes: number;
-  /** Entries kept before a snapshot for followers that are a little behind. Default 1,024. */
-  readonly keptEntries: number;
-}
-
-const DRIVER_LIMITS: DriverLimits = {
-  tickMs: 50,
-  requestTimeoutMs: 10_000,
-  maxPendingProposals: 16_384,
-  maxCommandBytes: 16 * 1024 * 1024,
-  snapshotEntries: 8_192,
-  snapshotBytes: 64 * 1024 * 1024,
-  keptEntries: 1_024,
-};
 
 export interface DriverParts {
   readonly nodeId: string;
@@ -285,7 +259,8 @@ export class RaftDriver implements RaftNode {
   #refusal(command: Uint8Array): MeshError | undefined {
     if (this.#fatal !== undefined || this.#closing) return this.#stopped();
     if (command.length > this.#limits.maxCommandBytes) {
-      return new MeshError("TOO_LARGE", `a change of ${command.length} bytes; ${this.#limits.maxCommandBytes} are allowed`);
+      const most = this.#limits.maxCommandBytes;
+      return new MeshError("TOO_LARGE", `a change of ${command.length} bytes; at most ${most} are allowed`);
     }
     return this.#proposals.size >= this.#limits.maxPendingProposals ? busy("waiting changes") : undefined;
   }

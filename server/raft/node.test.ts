@@ -9,7 +9,8 @@ import { raftConfig } from "../../core/raft/config.ts";
 import { Raft } from "../../core/raft/raft.ts";
 import { createLogger } from "../../io/logger.ts";
 import { LogStore } from "../../io/storage/log-store.ts";
-import { RaftDriver, type DriverLimits } from "./driver.ts";
+import { RaftDriver } from "./driver.ts";
+import type { DriverLimits } from "./limits.ts";
 import { openRaftNode, type Fsm, type RaftNode } from "./node.ts";
 
 const root = mkdtempSync(join(tmpdir(), "mesh-raft-"));
@@ -53,7 +54,8 @@ describe("one server", () => {
     const startMs = performance.now();
     const node = await open(newDir(), fsm);
     expect(performance.now() - startMs).toBeLessThan(1_000);
-    expect(node.status()).toMatchObject({ id: "a", leader: "a", term: 1, peers: ["a"], state: "leader", appliedIndex: 1 });
+    const leading = { id: "a", leader: "a", term: 1, peers: ["a"], state: "leader", appliedIndex: 1 };
+    expect(node.status()).toMatchObject(leading);
     expect(await node.propose(bytes("x"))).toEqual({ index: 2, result: 1 });
     const many = await Promise.all(Array.from({ length: 100 }, (_, i) => node.propose(bytes(`c${i}`))));
     expect(many.map((m) => m.result)).toEqual(Array.from({ length: 100 }, (_, i) => i + 2));
@@ -107,7 +109,7 @@ describe("one server", () => {
     await node.close();
   });
 
-  test("pitfall 12: a proposal that is under way when the server stops has an unknown outcome, not a failed one", async () => {
+  test("pitfall 12: a proposal under way when the server stops has an unknown outcome, not a failed one", async () => {
     const dir = newDir();
     const node = await open(dir, new ListFsm());
     const outcome = node.propose(bytes("perhaps")).catch((e: unknown) => e);
@@ -119,7 +121,7 @@ describe("one server", () => {
     if (!(result instanceof MeshError)) expect(fsm.list).toEqual(["perhaps"]);
   });
 
-  test("pitfall 13: a state machine that throws stops the node; what waits is unknown, listeners are told once", async () => {
+  test("pitfall 13: a state machine that throws stops the node; what waits is unknown", async () => {
     const node = await open(newDir(), new ListFsm());
     const told: string[] = [];
     node.onFatal((error) => told.push(error.code));

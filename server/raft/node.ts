@@ -4,7 +4,8 @@ import { raftConfig, type RaftConfig } from "../../core/raft/config.ts";
 import { Raft } from "../../core/raft/raft.ts";
 import type { Logger } from "../../io/logger.ts";
 import { LogStore } from "../../io/storage/log-store.ts";
-import { RaftDriver, type DriverLimits, type Proposed } from "./driver.ts";
+import { RaftDriver, type Proposed } from "./driver.ts";
+import type { DriverLimits } from "./limits.ts";
 
 /** The replicated state machine. `apply` is deterministic; what it throws stops the node. */
 export interface Fsm {

@@ -194,7 +194,8 @@ export class SimCluster {
 
   drop(at: number): void {
     const [flight] = this.flights.splice(at, 1);
-    if (flight?.message.type === "snapshot") this.node(flight.message.from).raft?.reportSnapshot(flight.message.to, false);
+    if (flight?.message.type !== "snapshot") return;
+    this.node(flight.message.from).raft?.reportSnapshot(flight.message.to, false);
   }
 
   /** Delivers one message; `again` leaves a copy on its way. */

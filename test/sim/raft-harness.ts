@@ -48,7 +48,9 @@ export function tell(raft: Raft, from: string, term: number, body: MessageBody):
   return drain(raft);
 }
 
-export const ask = (type: "vote" | "preVote", lastIndex: number, lastTerm: number): MessageBody => ({ type, lastIndex, lastTerm });
+export function ask(type: "vote" | "preVote", lastIndex: number, lastTerm: number): MessageBody {
+  return { type, lastIndex, lastTerm };
+}
 export const consent = (type: "voteReply" | "preVoteReply", granted = true): MessageBody => ({ type, granted });
 export const heartbeat: MessageBody = { type: "heartbeat", commit: 0, round: 0 };
 export const accepted = (index: number): MessageBody => ({

@@ -31,7 +31,8 @@ interface World {
 
 function world(random: () => number): World {
   const level = (max: number): number => max * random() ** 2;
-  return { ticks: 0.05 + level(0.35), trouble: 0.001 + level(0.03), lost: level(0.3), repeated: level(0.3), slowDisk: level(0.95) };
+  const network = { lost: level(0.3), repeated: level(0.3) };
+  return { ticks: 0.05 + level(0.35), trouble: 0.001 + level(0.03), slowDisk: level(0.95), ...network };
 }
 
 function isolate(sim: SimCluster, id: string): void {
