@@ -51,7 +51,8 @@ export function render(mesh: Mesh, picture: Picture, style: Style): string {
         { header: "SOURCE", value: (e) => shortKey(e.source) },
         { header: "DESTINATION", value: (e) => shortKey(e.destination) },
         { header: "RATE", value: (e) => (e.request_count > 0 ? formatRate(e.request_rate) : "tcp"), align: "right" },
-        { header: "ERRORS", value: (e) => formatPercent(e.error_rate), align: "right" },
+        { header: "ERRORS", value: (e) => share(style, e.error_rate), align: "right" },
+        { header: "DENIED", value: (e) => share(style, e.denied_count / Math.max(1, e.request_count)), align: "right" },
         { header: "P50", value: (e) => (e.request_count > 0 ? formatLatency(e.latency_p50) : "-"), align: "right" },
         { header: "P99", value: (e) => (e.request_count > 0 ? formatLatency(e.latency_p99) : "-"), align: "right" },
         { header: "BYTES", value: (e) => formatBytes(e.sent_bytes + e.received_bytes), align: "right" },
@@ -65,6 +66,9 @@ export function render(mesh: Mesh, picture: Picture, style: Style): string {
     nextSteps(mesh, style),
   ].join("");
 }
+
+const share = (style: Style, value: number): string =>
+  (value > 0 ? style.red(formatPercent(value)) : formatPercent(value));
 
 function nextSteps(mesh: Mesh, style: Style): string {
   const { MESH_HTTP_ADDR: address } = mesh.env;
