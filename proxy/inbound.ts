@@ -183,7 +183,7 @@ export class Inbound {
         cuts++;
       }
       if (link === undefined) continue;
-      for (const stream of [...link.tunnel.streams.values()]) {
+      for (const stream of link.tunnel.streams.values()) {
         if (!(stream.handler instanceof StreamPipe)) continue;
         stream.handler.kill(ResetCode.policyChanged);
         cuts++;

@@ -20,6 +20,7 @@ import { Outbox } from "./outbox.ts";
 import type { SlabPool } from "./outbox.ts";
 import { NO_STREAM_HANDLER, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream } from "./stream.ts";
 import type { StreamHandler } from "./stream.ts";
+import { StreamTable } from "./stream-table.ts";
 
 export const TUNNEL_WINDOW = 1_048_576;
 /** Streams open at once that the accepting side takes; with their windows it bounds what a peer can park here. */
@@ -49,7 +50,7 @@ export interface TunnelOptions {
 }
 
 export class Tunnel {
-  readonly streams = new Map<number, TunnelStream>();
+  readonly streams = new StreamTable();
   /** The peer said that it takes no more streams. */
   goneAway = false;
   /** Bytes in all backlogs. */
@@ -87,7 +88,7 @@ export class Tunnel {
     }
     assert(payload.length <= CONTROL_MAX, "an OPEN fits its frame");
     const stream = new TunnelStream(++this.lastStream, handler);
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.control(FrameType.open, 0, stream.id, payload);
     return stream;
   }
@@ -210,7 +211,7 @@ export class Tunnel {
     if (this.ended) return;
     this.ended = true;
     this.decoder.stop();
-    const streams = [...this.streams.values()];
+    const streams = this.streams.values();
     for (const stream of streams) this.drop(stream);
     this.outbox.clear();
     for (const stream of streams) stream.handler.onReset(code);
@@ -313,7 +314,7 @@ export class Tunnel {
     this.decoder.stop();
     const payload = new Uint8Array(8);
     new DataView(payload.buffer).setUint32(4, code);
-    const streams = [...this.streams.values()];
+    const streams = this.streams.values();
     this.ended = true;
     for (const stream of streams) this.drop(stream);
     this.outbox.control(FrameType.goaway, 0, 0, payload);
@@ -379,7 +380,7 @@ export class Tunnel {
     let answer: StreamHandler | number = late ? Refusal.goingAway : Refusal.overloaded;
     const stream = new TunnelStream(id, NO_STREAM_HANDLER);
     if (!late && this.streams.size < STREAMS_MAX) {
-      this.streams.set(id, stream);
+      this.streams.add(stream);
       answer = this.handler.onOpen(stream, open);
       if (typeof answer !== "number") {
         stream.handler = answer;
@@ -428,7 +429,7 @@ export class Tunnel {
     const last = readU32(bytes, from);
     this.goneAway = true;
     if (this.opener) {
-      for (const stream of [...this.streams.values()]) {
+      for (const stream of this.streams.values()) {
         if (stream.id <= last) continue;
         this.drop(stream);
         stream.handler.onRefused(Refusal.goingAway);
