@@ -71,12 +71,17 @@ export async function openListeners(options: ServerOptions, state: ServerState, 
   closers.add(() => https.close());
   bound.https = (await https.listen({ host: bind, port: options.httpsPort })).port;
   if (options.http !== undefined) {
+    if (!isLoopback(options.http.host)) {
+      log.warn({ host: options.http.host }, "the HTTP API is reachable from other hosts: tokens travel there in clear");
+    }
     const http = createApiServer({ routes, log });
     closers.add(() => http.close());
     bound.http = (await http.listen(options.http)).port;
   }
   return bound;
 }
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
 /** `host:port`, an IPv6 address in brackets. */
 export const hostPort = (host: string, port: number): string =>

@@ -1,4 +1,6 @@
-import { rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -71,6 +73,38 @@ test("mistakes at the start are named: no cluster, lost seal key, other trust do
   await mesh.restart();
   const { grpcPort } = mesh.server;
   expect(await refused(again(`${dataDir}/second`, { bootstrap: true, grpcPort }))).toContain("already in use");
+});
+
+/** Starts a server, takes the file from under its log, and asks for a change. */
+const DYING = `
+import { closeSync, mkdtempSync, readdirSync, readlinkSync } from "node:fs";
+const [main, logger, dataDir] = process.argv.slice(1);
+const { startServer } = await import(main);
+const { createLogger } = await import(logger);
+const server = await startServer({
+  node: "s1", dataDir, bind: "127.0.0.1", advertise: "127.0.0.1", http: undefined, httpsPort: 0, grpcPort: 0,
+  bootstrap: true, log: createLogger({ name: "server", level: "error" }),
+});
+for (const fd of readdirSync("/proc/self/fd")) {
+  try {
+    if (/raft\\/.*water/.test(readlinkSync("/proc/self/fd/" + fd))) closeSync(Number(fd));
+  } catch {}
+}
+await server.createTicket({ role: "agent", allow: ["*"], ttlMs: 1000 }).catch(() => undefined);
+setTimeout(() => process.exit(7), 5000);
+`;
+
+test("pitfall 19: after a disk error the server says why and ends with code 1", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "mesh-dying-"));
+  const here = (path: string): string => join(import.meta.dirname, path);
+  const args = ["--input-type=module", "-e", DYING, here("main.ts"), here("../io/logger.ts"), dataDir];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const [code] = (await once(child, "close")) as [number];
+  rmSync(dataDir, { recursive: true });
+  expect([code, output]).toEqual([1, expect.stringContaining("the server stops")]);
+  expect(output).toContain("STORAGE_FAILED");
 });
 
 test("TLS 1.2 and callers without a certificate do not get past the handshake of the gRPC port", async () => {

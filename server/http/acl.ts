@@ -25,6 +25,9 @@ export function aclRoutes(
   const managed = (line: string, handler: (req: ApiRequest) => Promise<ApiResponse>): GuardedRoute =>
     guarded(context, line, (req, access) => {
       access.require(MANAGEMENT);
+      // Who changed what anybody may do.
+      const { method, path } = req;
+      if (method !== "GET") context.log.info({ accessor: access.accessor, method, path }, "access");
       return handler(req);
     });
   return [
