@@ -98,7 +98,7 @@ export class AgentAccess {
 }
 
 /** Root, the agent's own user, or a member of group mesh. */
-export function isLocalUser(peer: PeerCredentials): boolean {
+function isLocalUser(peer: PeerCredentials): boolean {
   if (peer.uid === 0 || peer.uid === process.getuid!()) return true;
   const gid = groupId(GROUP);
   return gid !== undefined && (peer.gid === gid || groupsOf(peer.pid).includes(gid));

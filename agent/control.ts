@@ -1,7 +1,7 @@
 /**
  * The socket between agent and proxy. It carries private keys, so its folder is 0700, and a peer is let in only when
- * the kernel says that it is the very process that the agent started. Snapshots go one at a time: while the proxy works on
- * one, newer ones replace each other, and the newest follows its acknowledgement.
+ * the kernel says that it is the very process that the agent started. Snapshots go one at a time: while the proxy works
+ * on one, newer ones replace each other, and the newest follows its acknowledgement.
  */
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";

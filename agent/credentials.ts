@@ -20,6 +20,8 @@ export interface NodeCredentials {
   readonly gossipKey: string;
   /** `host:port` of the servers' gRPC. */
   readonly servers: readonly string[];
+  /** The ticket that was redeemed: another one is a wish to join anew. */
+  readonly ticketId: string;
 }
 
 const FILE = "node.json";

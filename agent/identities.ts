@@ -115,7 +115,8 @@ export class IdentityManager {
       const { renewal, identity } = held;
       if (renewal !== undefined && renewalState(renewal, nowMs).phase === "expired" && identity !== undefined) {
         held.identity = undefined;
-        this.#options.log.error({ service: serviceKey(held.service) }, "a certificate has expired: its service is cut off");
+        const service = serviceKey(held.service);
+        this.#options.log.error({ service }, "a certificate has expired: its service is cut off");
         this.#options.onChange();
       }
       const due = renewal === undefined ? nowMs >= held.nextMs : renewalState(renewal, nowMs).attempt;

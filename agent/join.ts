@@ -4,8 +4,10 @@
  */
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { z } from "zod";
+import { backoffMs } from "../core/antientropy/schedule.ts";
 import { toBase64 } from "../core/base/bytes.ts";
 import { MeshError } from "../core/base/errors.ts";
 import { nodeSpiffeId, serverSni, splitSpiffeId } from "../core/model/spiffe.ts";
@@ -21,6 +23,7 @@ import { pendingKey, type NodeCredentials } from "./credentials.ts";
 
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const ATTEMPT_TIMEOUT_MS = 10_000;
+const RETRY = { firstMs: 250, maxMs: 3_000, random: Math.random };
 
 const RESPONSE = z.object({
   trust_domain: z.string(),
@@ -42,23 +45,31 @@ export interface JoinOptions {
   readonly signal: AbortSignal;
 }
 
-/** Asks each server of the ticket in turn. Rejects with what the last one said, or with why the ticket is no good. */
+/**
+ * Asks each server of the ticket in turn, and again while none answers, until the signal fires: a host may be up before
+ * its servers are. Rejects with what the last one said, or with why the ticket is no good.
+ */
 export async function joinCluster(options: JoinOptions): Promise<NodeCredentials> {
   const ticket = parseTicket(options.ticket);
   checkTicket(ticket, options.node);
-  let failure: unknown;
-  for (const server of ticket.servers) {
-    try {
-      return await redeem(options, ticket, server);
-    } catch (error) {
-      failure = error;
-      const final = error instanceof MeshError && !["UNREACHABLE", "TIMEOUT", "NO_LEADER"].includes(error.code);
-      options.log.warn({ server, err: error }, "joining by this server failed");
-      if (final || options.signal.aborted) break;
+  for (let round = 1; ; round++) {
+    let failure: unknown;
+    for (const server of ticket.servers) {
+      try {
+        return await redeem(options, ticket, server);
+      } catch (error) {
+        failure = error;
+        if (isFinal(error)) throw error;
+        options.log.warn({ server, reason: (error as Error).message }, "joining by this server failed");
+      }
     }
+    await setTimeout(backoffMs(round, RETRY), undefined, { signal: options.signal }).catch(() => undefined);
+    if (options.signal.aborted) throw failure;
   }
-  throw failure;
 }
+
+const isFinal = (error: unknown): boolean =>
+  !(error instanceof MeshError) || !["UNREACHABLE", "TIMEOUT", "NO_LEADER"].includes(error.code);
 
 function checkTicket(ticket: Ticket, node: string): void {
   if (ticket.role !== "agent") {
@@ -102,6 +113,7 @@ async function redeem(options: JoinOptions, ticket: Ticket, server: string): Pro
     rootsPem: answer.roots_pem,
     gossipKey: answer.gossip_key,
     servers: answer.grpc_servers,
+    ticketId: ticket.id,
   };
 }
 

@@ -30,6 +30,8 @@ export interface CheckResult {
 }
 
 const CHECKS_DELAY_MS = 500;
+/** Far beyond what one machine runs; a loop that registers new ids must end somewhere. */
+const SERVICES_MAX = 1_000;
 
 export class LocalState {
   readonly #path: string;
@@ -117,6 +119,11 @@ export function checkConflicts(
 ): void {
   const replaced = new Set(incoming.map((definition) => definition.id));
   const others = present.filter((definition) => !replaced.has(definition.id));
+  if (others.length + incoming.length > SERVICES_MAX) {
+    throw new MeshError("LIMITED", `a host holds ${SERVICES_MAX} services at most`, {
+      fix: "deregister what is not needed: mesh agent services",
+    });
+  }
   for (const [i, definition] of incoming.entries()) {
     for (const other of [...others, ...incoming.slice(0, i)]) compareTwo(definition, other);
   }

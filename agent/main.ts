@@ -3,6 +3,7 @@
  * parts, its API's doors, its services, its proxy. It is ready when the proxy accepts; servers may still be away.
  */
 import { MeshError } from "../core/base/errors.ts";
+import { parseTicket } from "../core/model/ticket.ts";
 import { createApiServer } from "../io/api/router.ts";
 import { writeFileAtomic } from "../io/files.ts";
 import { Agent, boundInboundPort } from "./agent.ts";
@@ -25,7 +26,7 @@ export interface RunningAgent {
 }
 
 const PROXY_READY_MS = 20_000;
-const JOIN_MS = 60_000;
+const JOIN_MS = 20_000;
 const GRACE_MS = 3_000;
 
 /** Rejects with what stands in the way: no ticket, a port in use, a damaged folder, a wrong service file. */
@@ -38,7 +39,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   try {
     cleanups.push(lockFolder(options.dataDir));
     const nodeId = loadNodeId(options.dataDir);
-    const credentials = loadCredentials(options.dataDir, options.node) ?? await firstJoin(options, nodeId);
+    const credentials = await credentialsOf(options, nodeId);
     const agent = new Agent(options, nodeId, credentials);
     cleanups.push(() => agent.close());
 
@@ -70,13 +71,27 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   }
 }
 
-async function firstJoin(options: AgentOptions, nodeId: string): Promise<NodeCredentials> {
-  const { ticket, dataDir, node, advertise, inboundPort, log } = options;
-  if (ticket === undefined) {
+/** What the data folder holds; a ticket that was not redeemed before joins (anew). */
+async function credentialsOf(options: AgentOptions, nodeId: string): Promise<NodeCredentials> {
+  const known = loadCredentials(options.dataDir, options.node);
+  const { ticket, dataDir, node, log } = options;
+  if (ticket === undefined && known === undefined) {
     throw new MeshError("INVALID_CONFIG", `${dataDir} holds no node certificate, and there is no ticket`, {
       fix: `create a ticket on a server (mesh acl ticket create --node ${node}) and start with --ticket-file`,
     });
   }
+  if (known !== undefined && (ticket === undefined || parseTicket(ticket).id === known.ticketId)) return known;
+  try {
+    return await redeemTicket(options, ticket!, nodeId);
+  } catch (error) {
+    if (known === undefined) throw error;
+    log.warn({ err: error }, "the new ticket was not redeemed, this host goes on with the certificate that it has");
+    return known;
+  }
+}
+
+async function redeemTicket(options: AgentOptions, ticket: string, nodeId: string): Promise<NodeCredentials> {
+  const { dataDir, node, advertise, inboundPort, log } = options;
   const signal = AbortSignal.timeout(JOIN_MS);
   const credentials = await joinCluster({ ticket, dataDir, node, nodeId, advertise, inboundPort, log, signal });
   storeCredentials(dataDir, credentials);

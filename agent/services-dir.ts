@@ -11,7 +11,7 @@ export interface ServiceFiles {
 }
 
 /** Reads `*.json`, `*.yaml` and `*.yml` in name order; a folder that is not there holds none. */
-export function readServiceFiles(folder: string): ServiceFiles {
+function readServiceFiles(folder: string): ServiceFiles {
   const services: RegisteredService[] = [];
   const warnings: string[] = [];
   const errors: MeshError[] = [];

@@ -45,16 +45,11 @@ export class TelemetryTotals {
     this.latest = stats;
   }
 
-  /** What was not sent yet; call `sent` once the servers have it. */
-  report(node: string, nowMs: number): TelemetryReport {
-    const { requests, durations, tcp } = this.#pending;
-    return { node, fromMs: this.#pendingFromMs, toMs: nowMs, requests: [...requests.values()],
-      durations: [...durations.values()], tcp: [...tcp.values()] };
-  }
-
-  /** The report that was made at `toMs` arrived. Nothing must have been absorbed since: report and send in one turn. */
+  /** What was not sent yet, to be sent now; one that does not arrive is put back. */
   take(node: string, nowMs: number): TelemetryReport {
-    const report = this.report(node, nowMs);
+    const { requests, durations, tcp } = this.#pending;
+    const report = { node, fromMs: this.#pendingFromMs, toMs: nowMs, requests: [...requests.values()],
+      durations: [...durations.values()], tcp: [...tcp.values()] };
     this.#pending = empty();
     this.#pendingFromMs = nowMs;
     return report;

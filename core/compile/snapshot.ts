@@ -37,8 +37,8 @@ export interface LocalService {
 }
 
 const LOOPBACK = "127.0.0.1";
-export const BALANCE_DEFAULT: Balance = "least_request";
-export const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
+const BALANCE_DEFAULT: Balance = "least_request";
+const CONNECT_TIMEOUT_DEFAULT_MS = 5_000;
 
 /** Compiles the whole snapshot. */
 export function compileSnapshot(view: AgentView): ProxySnapshot {
