@@ -23,12 +23,16 @@ async function tokenWith(...roles: string[]): Promise<string> {
   return (json as { SecretID: string }).SecretID;
 }
 
+/** The table needs only to be listed; nothing in it runs. */
+function allRoutes(): ReturnType<typeof apiRoutes> {
+  const nothing = { context: {}, grpcAddress: () => "", httpsAddresses: () => [] } as unknown;
+  return apiRoutes(nothing as Parameters<typeof apiRoutes>[0]);
+}
+
 const statusOf = async (answer: Promise<Answer>): Promise<number> => (await answer).status;
 
 test("pitfall 52: without a token every route answers 403, except exactly the four", async () => {
-  // The table itself needs only to be listed; nothing in it runs.
-  const nothing = { context: {}, grpcAddress: () => "", httpsAddresses: () => [] } as unknown;
-  const routes = apiRoutes(nothing as Parameters<typeof apiRoutes>[0]);
+  const routes = allRoutes();
   const open: string[] = [];
   for (const { method, path } of routes) {
     const concrete = path.replaceAll(/[:*]\w+/g, "x");
@@ -42,6 +46,12 @@ test("pitfall 52: without a token every route answers 403, except exactly the fo
   expect([...new Set(open)].sort()).toEqual([
     "GET /healthz 200", "GET /readyz 200", "GET /v1/status/leader 200", "GET /v1/status/peers 200",
   ]);
+});
+
+test("docs/http-api.md names every route", () => {
+  const text = readFileSync(join(import.meta.dirname, "../docs/http-api.md"), "utf8");
+  const missing = allRoutes().map(({ method, path }) => `${method} ${path}`).filter((line) => !text.includes(`\`${line}`));
+  expect(missing).toEqual([]);
 });
 
 test("status: leader and peers as Consul says them, readiness with reasons", async () => {

@@ -63,6 +63,7 @@ test("mistakes at the start are named: no cluster, lost seal key, other trust do
   expect(await refused(again(join(dataDir, "empty")))).toContain("holds no cluster");
   expect(await refused(again(dataDir, { trustDomain: "other.example" }))).toContain("trust domain is");
   expect(await refused(again(dataDir, { node: "../s1" }))).toContain("cannot be a server's name");
+  expect(await refused(again(dataDir, { advertise: "0.0.0.0" }))).toContain("no address that other hosts can call");
   expect(await refused(again(dataDir, { leafTtlMs: 8 * 86_400_000 }))).toContain("leaf_ttl");
   const key = readFileIfExists(join(dataDir, "seal.key"))!;
   rmSync(join(dataDir, "seal.key"));

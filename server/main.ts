@@ -41,7 +41,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-function checkOptions({ node, trustDomain, leafTtlMs }: ServerOptions): void {
+function checkOptions({ node, advertise, trustDomain, leafTtlMs }: ServerOptions): void {
+  if (["", "0.0.0.0", "::"].includes(advertise)) {
+    throw new MeshError("INVALID_CONFIG", `"${advertise}" is no address that other hosts can call`, {
+      fix: "name one of this host's addresses: --advertise ADDRESS",
+    });
+  }
   if (!isNodeName(node)) {
     throw new MeshError("INVALID_CONFIG", `"${node}" cannot be a server's name`, {
       fix: "use letters, digits, dots, hyphens and underscores, 128 at most: --node NAME",
