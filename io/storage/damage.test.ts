@@ -1,7 +1,9 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { expectCorrupt, meta, newDir, open, range, refusal, removeFolders, written } from "../../test/sim/log-folders.ts";
+import {
+  expectCorrupt, meta, newDir, open, range, refusal, removeFolders, written,
+} from "../../test/sim/log-folders.ts";
 
 afterAll(removeFolders);
 

@@ -48,6 +48,7 @@ export class RaftDriver implements RaftNode {
   #readsAhead: { readonly index: number; readonly context: number }[] = [];
   #readContext = 0;
   #appliedIndex: number;
+  #term: number;
   #lastTickMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
@@ -67,6 +68,7 @@ export class RaftDriver implements RaftNode {
     this.#send = parts.send ?? ((messages) => assert(messages.length === 0, "there is nobody to write to"));
     this.#snapshotter = new Snapshotter({ ...parts, limits: this.#limits });
     this.#appliedIndex = parts.raft.status().appliedIndex;
+    this.#term = parts.raft.status().term;
     // Nobody may be waiting for it.
     this.#elected.promise.catch(() => undefined);
   }
@@ -108,6 +110,8 @@ export class RaftDriver implements RaftNode {
     const taken = this.#raft.propose(command);
     if (!taken.ok) return Promise.reject(taken.reason === "notLeader" ? this.#notLeader() : busy("uncommitted bytes"));
     const { index, term } = taken;
+    // An earlier one at this index was cut from the log; somewhere it may live on, until something commits there.
+    this.#proposals.take(index)?.reject(unknownOutcome("leadership was lost"));
     const { promise, resolve, reject } = Promise.withResolvers<Proposed>();
     this.#proposals.add(index, { term, resolve, reject }, performance.now() + this.#limits.requestTimeoutMs);
     this.#nudge();
@@ -198,6 +202,11 @@ export class RaftDriver implements RaftNode {
     this.#answerReads();
     this.#snapshotter.takeIfDue(this.#appliedIndex);
     const { role, term } = this.#raft.status();
+    if (term !== this.#term) {
+      // Whoever was asked leads no more; a read is safe to repeat.
+      this.#reads.rejectAll(() => this.#notLeader());
+      this.#term = term;
+    }
     if (role === "leader" && this.#raft.termAt(this.#appliedIndex) === term) this.#elected.resolve();
     return ready.mustSync;
   }
@@ -221,6 +230,7 @@ export class RaftDriver implements RaftNode {
     assert(snapshot !== undefined, `the snapshot at ${meta.index} was stepped before it was kept`);
     this.#fsm.restore(snapshot.data);
     this.#appliedIndex = meta.index;
+    this.#proposals.rejectUpTo(meta.index, () => unknownOutcome("leadership was lost"));
     this.#log.info({ index: meta.index }, "restored the leader's snapshot");
   }
 

@@ -81,7 +81,9 @@ describe("one server", () => {
   test("snapshots bound the log; a restart restores the newest and replays what follows", async () => {
     const dir = newDir();
     const node = await open(dir, new ListFsm(), { snapshotEntries: 50, keptEntries: 10 });
-    for (let i = 0; i < 180; i++) await node.propose(bytes(`c${i}`));
+    for (let i = 0; i < 180; i += 20) {
+      await Promise.all(Array.from({ length: 20 }, (_, k) => node.propose(bytes(`c${i + k}`))));
+    }
     await node.close();
     expect(readdirSync(join(dir, "raft/snapshots")).length).toBeLessThanOrEqual(3);
     const fsm = new ListFsm();

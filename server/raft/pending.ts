@@ -31,6 +31,11 @@ export class Pending<T> {
     return waiter;
   }
 
+  /** Rejects all up to this key: nobody will say any more what became of them. */
+  rejectUpTo(key: number, error: () => MeshError): void {
+    for (const known of this.#waiting.keys()) if (known <= key) this.take(known)?.reject(error());
+  }
+
   /** Rejects all whose deadline has passed. */
   expire(nowMs: number, error: () => MeshError): void {
     for (const [key, waiter] of this.#waiting) {
