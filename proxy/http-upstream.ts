@@ -202,7 +202,7 @@ export class HttpUpstream implements PipeOwner, HttpSink {
       this.goesOn = goesOn;
       const out = edits.framing === -1 ? head.framing : edits.framing;
       this.chunked = out === Framing.chunked && head.framing !== Framing.none;
-      exchange.replay.spend();
+      exchange.out.replay.spend();
     }
     const room = serializedBytesMax(head, edits);
     if (room > scratch.length) scratch = new Uint8Array(room);

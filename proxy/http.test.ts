@@ -89,7 +89,7 @@ test("bodies with a length and chunked bodies with trailers arrive whole, both w
     req.on("end", () => {
       res.writeHead(200, { trailer: "x-sum" });
       res.write(hash.digest("hex"));
-      res.addTrailers({ "x-sum": String(req.trailers["x-more"] ?? "none") });
+      res.addTrailers({ "x-sum": req.trailers["x-more"] ?? "none" });
       res.end();
     });
   };
@@ -216,7 +216,7 @@ test.each([
   ["a head of 70 kB", `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(70_000)}\r\n\r\n`, 431],
   ["version 2.0", "GET / HTTP/2.0\r\nhost: a\r\n\r\n", 505],
 ])("%s is refused with a body that says why, and the connection ends (pitfalls 39, 40, 47)", async (_what, bytes, status) => {
-  const text = await raw(bytes as string);
+  const text = await raw(bytes);
   expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   expect(text).toMatch(/x-mesh-error: \w+/);
   expect(text).toContain("{\"error\":{\"code\":");
@@ -285,4 +285,42 @@ test("requests are counted once on each side, with method and status", async () 
   await until("both sides counted", () => counted(mesh.source, "source") + counted(mesh.destination, "destination") === 2);
   expect(mesh.destination.readStats().durations[0]!.count).toBeGreaterThan(0);
   expect(mesh.destination.readStats().active).toEqual([{ service: "default/api", count: 0 }]);
+});
+
+test("pipelined requests before a half-close are all answered", async () => {
+  handler = (req, res) => res.end(req.url);
+  const one = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`;
+  const text = await raw(one("/1") + one("/2") + one("/3"), undefined, true);
+  expect(text.match(/\r\n\/\d/g)).toEqual(["\r\n/1", "\r\n/2", "\r\n/3"]);
+});
+
+test("clients that are slow with a head or a body are told 408, idle ones are closed (pitfall 47)", async () => {
+  handler = (req, res) => void req.resume().on("end", () => res.end());
+  const slow = (bytes: string): { got: Promise<string>; socket: Socket } => {
+    const socket = connect(mesh.port, "127.0.0.1");
+    socket.write(bytes);
+    return {
+      socket,
+      got: new Promise((resolve) => {
+        let text = "";
+        socket.on("data", (data) => (text += data.toString()));
+        socket.on("end", () => resolve(text));
+      }),
+    };
+  };
+  const [outbound] = mesh.source.outbounds.values();
+  const before = outbound!.connectionCount;
+  const head = slow("GET / HTTP/1.1\r\nhos");
+  const body = slow("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx");
+  const idle = slow("");
+  await until("all are connected", () => outbound!.connectionCount === before + 3);
+  await until("the proxy has read", () => mesh.destination.readStats().active[0]!.count === 1);
+  const now = performance.now();
+  outbound!.tick(now + 9_000);
+  outbound!.tick(now + 11_000);
+  outbound!.tick(now + 22_000);
+  expect(await head.got).toMatch(/^HTTP\/1\.1 408 [\s\S]*request_timeout/);
+  expect(await body.got).toMatch(/^HTTP\/1\.1 408 [\s\S]*body_timeout/);
+  outbound!.tick(now + 80_000);
+  expect(await idle.got).toBe("");
 });

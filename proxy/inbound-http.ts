@@ -109,7 +109,7 @@ export class InboundHttp implements HttpHop {
     // Nothing reached the application: the caller's proxy may try another instance.
     const { down } = exchange;
     exchange.status = PROXY_ERRORS.connect_failed.status;
-    exchange.discardUnanswered();
+    exchange.giveUp();
     down.refuse(Refusal.connectFailed);
     return true;
   }

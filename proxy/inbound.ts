@@ -176,7 +176,7 @@ export class Inbound {
   /** Who may call `service` changed: what is no longer allowed is cut. Returns how many streams and connections. */
   enforce(service: LocalService): number {
     let cuts = 0;
-    for (const { caller, link, exchange } of [...this.sessions]) {
+    for (const { caller, link, exchange } of this.sessions) {
       if (caller.service !== service || isAllowed(caller)) continue;
       if (exchange !== undefined && exchange.busy) {
         exchange.abort();
@@ -195,7 +195,7 @@ export class Inbound {
   /** Certificates or roots changed: tunnels of older ones end when their streams do. */
   renew(rootsChanged: boolean): void {
     const identities = this.deps.identities();
-    for (const { caller, certificate, link, exchange } of [...this.sessions]) {
+    for (const { caller, certificate, link, exchange } of this.sessions) {
       const now = identities.get(caller.service.key);
       if (!rootsChanged && now?.config.chainPem === certificate) continue;
       link?.drain(TunnelError.certificateChanged);
@@ -206,7 +206,7 @@ export class Inbound {
   /** Instances or services went: hops that name them are forgotten. */
   forgetInstances(): void {
     const services = this.deps.services();
-    for (const session of [...this.sessions]) {
+    for (const session of this.sessions) {
       const { service } = session.caller;
       if (services.get(service.key) !== service) {
         session.link?.drain(TunnelError.shutdown);
@@ -219,7 +219,7 @@ export class Inbound {
   }
 
   tick(nowMs: number, wallMs: number): void {
-    for (const session of [...this.sessions]) {
+    for (const session of this.sessions) {
       if (wallMs > session.notAfterMs) {
         session.link?.destroy();
         session.exchange?.abort();
@@ -232,14 +232,14 @@ export class Inbound {
 
   drain(): void {
     this.draining = true;
-    for (const { link, exchange } of [...this.sessions]) {
+    for (const { link, exchange } of this.sessions) {
       link?.drain(TunnelError.shutdown);
       exchange?.drain();
     }
   }
 
   destroy(): void {
-    for (const { link, exchange } of [...this.sessions]) {
+    for (const { link, exchange } of this.sessions) {
       link?.destroy();
       exchange?.abort();
     }

@@ -40,6 +40,7 @@ export class OutboundHttp implements HttpHop {
     const endpoint = outbound.balancer.pick(exchange.startedMs, exchange.tried);
     if (endpoint === undefined) return false;
     exchange.target = endpoint;
+    exchange.upstream.failed = undefined;
     endpoint.active++;
     const way = outbound.way(endpoint);
     const link = way.group.pick();

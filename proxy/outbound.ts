@@ -122,12 +122,12 @@ export class Outbound {
   /** The listener is closed: keep-alive connections end after the request under way. */
   drain(): void {
     this.draining = true;
-    for (const exchange of [...this.exchanges]) exchange.drain();
+    for (const exchange of this.exchanges) exchange.drain();
   }
 
   destroy(): void {
-    for (const exchange of [...this.exchanges]) exchange.abort();
-    for (const relay of [...this.relays]) relay.cut();
+    for (const exchange of this.exchanges) exchange.abort();
+    for (const relay of this.relays) relay.cut();
   }
 }
 

@@ -214,7 +214,7 @@ export class TunnelGroup {
       this.waiters = this.waiters.filter((entry) => !late.includes(entry));
       for (const { waiter } of late) waiter.onFailed("no tunnel within five seconds");
     }
-    for (const link of [...this.links]) {
+    for (const link of this.links) {
       link.tick(nowMs);
       const idle = link.tunnel.streams.size === 0 && nowMs - link.idleSinceMs > IDLE_CLOSE_MS;
       if (idle && !link.isClosed) link.drain(TunnelError.idle);
@@ -229,6 +229,6 @@ export class TunnelGroup {
 
   destroy(): void {
     this.closed = true;
-    for (const link of [...this.links]) link.destroy();
+    for (const link of this.links) link.destroy();
   }
 }

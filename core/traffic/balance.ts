@@ -45,7 +45,7 @@ export class Endpoint {
   }
 }
 
-export const endpointKey = (config: EndpointConfig): string => `${config.node}/${config.id}`;
+const endpointKey = (config: EndpointConfig): string => `${config.node}/${config.id}`;
 
 export class Balancer {
   private readonly random: Random;

@@ -2,7 +2,7 @@
 import { isRetrySafe } from "../tunnel/frames.ts";
 
 /** Instances tried for one request, the first included. */
-export const ATTEMPTS_MAX = 3;
+const ATTEMPTS_MAX = 3;
 
 export type Failure =
   /** No connection came to be. */
@@ -25,9 +25,6 @@ export interface RetryQuestion {
 /** A proxy never repeats what an application may have acted upon, unless repeating is what the method allows. */
 export function mayRetry({ failure, attempts, replayable, idempotent }: RetryQuestion): boolean {
   if (attempts >= ATTEMPTS_MAX || !replayable) return false;
-  switch (failure.kind) {
-    case "unconnected": return true;
-    case "refused": return isRetrySafe(failure.code);
-    case "lost": return idempotent;
-  }
+  if (failure.kind === "refused") return isRetrySafe(failure.code);
+  return failure.kind === "unconnected" || idempotent;
 }

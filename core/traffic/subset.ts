@@ -3,7 +3,7 @@
  * rendezvous hashing every caller takes another set, all sets together load the hosts evenly, and a host that comes or
  * goes changes only the sets that it is in.
  */
-export const SUBSET_HOSTS_MAX = 16;
+const SUBSET_HOSTS_MAX = 16;
 
 interface Hosted {
   readonly node: string;

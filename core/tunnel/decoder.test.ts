@@ -1,6 +1,7 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { FrameDecoder } from "./decoder.ts";
+import type { FrameSink } from "./decoder.ts";
 import {
   CONTROL_MAX, DATA_MAX, FrameType, HEADER_SIZE, TunnelError, decodeOpen, encodeOpen, writeHeader,
 } from "./frames.ts";
@@ -31,7 +32,7 @@ function decode(pieces: readonly Uint8Array[]): { frames: Frame[]; error: number
       expect(frame.stream).toBe(stream);
       frame.payload = Uint8Array.from([...frame.payload, ...bytes.subarray(from, to)]);
     },
-    onControl: (type: number, flags: number, stream: number, bytes: Uint8Array, from: number, to: number) => {
+    onControl: (...[type, flags, stream, bytes, from, to]: Parameters<FrameSink["onControl"]>) => {
       frames.push({ type, flags, stream, payload: bytes.slice(from, to) });
     },
   };

@@ -1,3 +1,5 @@
+// hot: headers are written for every frame
+/* oxlint-disable max-params */
 /**
  * Frames of `mesh/1` (docs/tunnel.md). Every frame is an 8-byte header and its payload, all numbers big-endian:
  *

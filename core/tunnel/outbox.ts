@@ -1,4 +1,5 @@
 // hot: every byte that goes into a tunnel is copied here once
+/* oxlint-disable max-params */
 import { DATA_MAX, FrameFlag, FrameType, HEADER_SIZE, writeHeader, writeU32 } from "./frames.ts";
 
 /** Lends the buffers that frames are gathered in. */
@@ -10,7 +11,7 @@ export interface SlabPool {
 /** Kept free in each slab for control frames, so that they never wait behind data. */
 const CONTROL_RESERVE = 2_048;
 /** Control frames that wait because not even the reserve had room: a peer that provokes them without reading. */
-export const CONTROL_QUEUE_MAX = 4_096;
+const CONTROL_QUEUE_MAX = 4_096;
 
 /** The frames of one tunnel's next write. */
 export class Outbox {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { NO_STREAM_HANDLER, TunnelStream } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";

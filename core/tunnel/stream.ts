@@ -25,7 +25,7 @@ export type StreamEventId = (typeof StreamEvent)[keyof typeof StreamEvent];
 const { open, localEnded, remoteEnded, closed } = StreamState;
 
 /** New state by [state][event]; -1: impossible (ours: a broken invariant, the peer's: a protocol error). */
-export const TRANSITIONS: readonly (readonly number[])[] = [
+const TRANSITIONS: readonly (readonly number[])[] = [
   /* open        */ [localEnded, remoteEnded, closed],
   /* localEnded  */ [-1, closed, closed],
   /* remoteEnded */ [closed, -1, closed],

@@ -1,12 +1,13 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { seededRandom } from "../base/random.ts";
 import { FrameType, Refusal, ResetCode, TunnelError, encodeOpen, writeHeader, writeU32 } from "./frames.ts";
 import type { OpenFrame } from "./frames.ts";
 import { NO_STREAM_HANDLER, STREAM_WINDOW } from "./stream.ts";
 import type { StreamHandler, TunnelStream } from "./stream.ts";
-import { TUNNEL_WINDOW, Tunnel } from "./tunnel.ts";
-import type { TunnelHandler } from "./tunnel.ts";
+import { TUNNEL_WINDOW } from "./sender.ts";
+import type { TunnelHandler } from "./sender.ts";
+import { Tunnel } from "./tunnel.ts";
 
 const OPEN = encodeOpen({ protocol: 2, deadlineMs: 0, instanceId: "a", extensions: [] });
 const slabs = { acquire: () => new Uint8Array(65_536), release: () => undefined };
@@ -268,7 +269,7 @@ test.each([
   ["DATA on a stream that was never opened", FrameType.data, 9, [1], TunnelError.streamId],
   ["a stream opened twice", FrameType.open, 1, [...OPEN], TunnelError.streamId],
   ["REFUSE from the opener", FrameType.refuse, 1, [1], TunnelError.malformed],
-])("%s ends the tunnel", (_what, type, stream, payload, code) => {
+])("%s ends the tunnel", (...[, type, stream, payload, code]) => {
   const wire = new Wire();
   wire.open();
   wire.run();

@@ -1,47 +1,34 @@
 // hot: runs for every frame
+/* oxlint-disable max-params */
 /**
  * One end of a `mesh/1` connection (docs/tunnel.md) as a pure machine: bytes in by `receive`, bytes out by `take`.
  *
- * Sending: `send` copies into the slab of the next write while the stream's window, the tunnel's and the slab have
- * room; the rest waits in the stream's backlog, and streams with a backlog take turns, one frame each. Control frames
- * go into the slab at once, ahead of every backlog.
+ * Sending is TunnelSender's.
  * Receiving: a stream's bytes are handed on at once, and its window is refilled only by `credit`, when the next hop has
  * taken them: a reader that stops holds one window at most, and holds nobody else up. The tunnel's own window is
  * refilled on receipt, because the streams' windows already bound what can be parked.
  */
 import { assert } from "../base/assert.ts";
 import { FrameDecoder } from "./decoder.ts";
+import type { FrameSink } from "./decoder.ts";
 import {
-  CONTROL_MAX, DATA_MAX, FrameFlag, FrameType, Refusal, STREAM_ID_MAX, TunnelError, WINDOW_MAX, decodeOpen,
+  CONTROL_MAX, FrameFlag, FrameType, Refusal, STREAM_ID_MAX, TunnelError, WINDOW_MAX, decodeOpen,
   readU32,
 } from "./frames.ts";
-import type { OpenFrame, TunnelErrorId } from "./frames.ts";
-import { Outbox } from "./outbox.ts";
+import type { TunnelErrorId } from "./frames.ts";
 import type { SlabPool } from "./outbox.ts";
-import { NO_STREAM_HANDLER, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream } from "./stream.ts";
+import { TUNNEL_WINDOW, TunnelSender } from "./sender.ts";
+import type { TunnelHandler } from "./sender.ts";
+import { NO_STREAM_HANDLER, STREAM_WINDOW, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream } from "./stream.ts";
 import type { StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
-export const TUNNEL_WINDOW = 1_048_576;
 /** Streams open at once that the accepting side takes; with their windows it bounds what a peer can park here. */
-export const STREAMS_MAX = 1_024;
+const STREAMS_MAX = 1_024;
 /** How much more than the first window all streams of a tunnel may hold together. */
 const GROWTH_MAX = 4 * 1_048_576;
 /** Frames per `tick` that cost work and carry nothing: pings, resets, empty data, refused opens. */
 const NOISE_MAX = 20_000;
-
-export interface TunnelHandler {
-  /** Accepting side: return the stream's handler, or a refusal code. Called before any of its bytes. */
-  onOpen(stream: TunnelStream, open: OpenFrame): StreamHandler | number;
-  /** There is something to write: call `take` when the socket can be written. `full`: at once if it can. */
-  onOutput(full: boolean): void;
-  /** The peer takes no streams above `lastStream`; those were refused already. */
-  onGoaway(lastStream: number, code: number): void;
-  /** The peer broke the protocol, or the tunnel ended: every stream was reset. Write what is there and close. */
-  onError(code: TunnelErrorId): void;
-  /** No stream is left. */
-  onIdle(): void;
-}
 
 export interface TunnelOptions {
   readonly opener: boolean;
@@ -49,35 +36,23 @@ export interface TunnelOptions {
   readonly handler: TunnelHandler;
 }
 
-export class Tunnel {
+export class Tunnel extends TunnelSender implements FrameSink {
   readonly streams = new StreamTable();
   /** The peer said that it takes no more streams. */
   goneAway = false;
-  /** Bytes in all backlogs. */
-  backlogSize = 0;
   private readonly opener: boolean;
-  private readonly handler: TunnelHandler;
   private readonly decoder = new FrameDecoder();
-  private readonly outbox: Outbox;
-  private readonly ring: TunnelStream[] = [];
   private lastStream = 0;
   private lastAccepted = STREAM_ID_MAX;
-  private sendWindow = TUNNEL_WINDOW;
   private receiveWindow = TUNNEL_WINDOW;
   private growth = 0;
   private noise = 0;
-  private ended = false;
   private current: TunnelStream | undefined = undefined;
   private currentEnds = false;
 
   constructor(options: TunnelOptions) {
+    super(options.slabs, options.handler);
     this.opener = options.opener;
-    this.handler = options.handler;
-    this.outbox = new Outbox(options.slabs);
-  }
-
-  get isEnded(): boolean {
-    return this.ended;
   }
 
   /** `payload` by encodeOpen. Undefined when the tunnel takes no more streams: use another one. */
@@ -91,59 +66,6 @@ export class Tunnel {
     this.streams.add(stream);
     this.control(FrameType.open, 0, stream.id, payload);
     return stream;
-  }
-
-  /** Takes all the bytes; false when some wait: send no more before `onDrained`. Ignored on a closed stream. */
-  send(stream: TunnelStream, bytes: Uint8Array, from: number, to: number): boolean {
-    if (stream.state === StreamState.closed || from === to) return true;
-    assert(!stream.localDone, "no bytes after the end");
-    let at = from;
-    if (stream.backlogSize === 0) {
-      at += this.sendNow(stream, bytes, from, to);
-      if (at < to) {
-        // The slab may have been what was short: let the driver write it, and go on in a fresh one.
-        this.handler.onOutput(true);
-        if (this.ended) return true;
-        at += this.sendNow(stream, bytes, at, to);
-      }
-      if (at === to) {
-        this.handler.onOutput(false);
-        return true;
-      }
-    }
-    (stream.backlog ??= []).push(bytes.slice(at, to));
-    stream.backlogSize += to - at;
-    this.backlogSize += to - at;
-    if (stream.sendWindow > 0) this.enroll(stream);
-    return false;
-  }
-
-  private sendNow(stream: TunnelStream, bytes: Uint8Array, from: number, to: number): number {
-    const n = Math.min(to - from, stream.sendWindow, this.sendWindow, this.outbox.dataRoom());
-    if (n <= 0) return 0;
-    this.outbox.data(stream.id, bytes, from, from + n);
-    // Frames of 16 kB with their headers: the room asked for covers one header only.
-    stream.sendWindow -= n;
-    this.sendWindow -= n;
-    return n;
-  }
-
-  /** Our last byte on this stream was sent. */
-  end(stream: TunnelStream): void {
-    if (stream.localDone) return;
-    if (stream.backlogSize > 0) {
-      stream.endQueued = true;
-      return;
-    }
-    this.endNow(stream);
-    this.handler.onOutput(false);
-  }
-
-  private endNow(stream: TunnelStream): void {
-    stream.endQueued = false;
-    if (!this.outbox.end(stream.id)) this.fail(TunnelError.tooManyControls);
-    assert(stream.transit(StreamEvent.localEnd), "a stream ends once");
-    if (stream.state === StreamState.closed) this.remove(stream);
   }
 
   /** Cuts the stream; its handler hears nothing more. */
@@ -223,85 +145,18 @@ export class Tunnel {
     if (error !== TunnelError.none) this.fail(error);
   }
 
-  /** The next slab to write and how much of it: `bytes` first, then `take`, then release it when it is written. */
-  prepare(): number {
-    this.outbox.refill();
-    while (this.ring.length > 0 && this.sendWindow > 0 && this.outbox.dataRoom() > 0) this.pumpOne(this.ring.shift()!);
-    return this.outbox.bytes;
-  }
-
-  take(): Uint8Array {
-    return this.outbox.take();
-  }
-
-  get hasOutput(): boolean {
-    return !this.outbox.isEmpty || (this.ring.length > 0 && this.sendWindow > 0);
-  }
-
-  /** One frame of one stream's backlog. */
-  private pumpOne(stream: TunnelStream): void {
-    stream.inRing = false;
-    let left = Math.min(DATA_MAX, stream.sendWindow, this.sendWindow, this.outbox.dataRoom(), stream.backlogSize);
-    while (left > 0) {
-      const piece = stream.backlog![0]!;
-      const n = this.sendNow(stream, piece, stream.backlogAt, Math.min(piece.length, stream.backlogAt + left));
-      left -= n;
-      stream.backlogAt += n;
-      stream.backlogSize -= n;
-      this.backlogSize -= n;
-      if (n === 0) break;
-      if (stream.backlogAt === piece.length) {
-        stream.backlog!.shift();
-        stream.backlogAt = 0;
-      }
-    }
-    if (stream.backlogSize > 0) {
-      if (stream.sendWindow > 0) this.enroll(stream);
-      return;
-    }
-    stream.backlog = undefined;
-    if (stream.endQueued) this.endNow(stream);
-    else stream.handler.onDrained();
-  }
-
-  private enroll(stream: TunnelStream): void {
-    if (!stream.inRing) {
-      stream.inRing = true;
-      this.ring.push(stream);
-    }
-    this.handler.onOutput(false);
-  }
-
   /** Forgets the stream at once. */
   private drop(stream: TunnelStream): void {
     stream.transit(StreamEvent.cut);
-    this.backlogSize -= stream.backlogSize;
-    stream.backlogSize = 0;
-    stream.backlog = undefined;
-    stream.endQueued = false;
+    this.dropBacklog(stream);
     this.remove(stream);
   }
 
-  private remove(stream: TunnelStream): void {
+  protected override remove(stream: TunnelStream): void {
     this.streams.delete(stream.id);
-    this.growth -= stream.receiveTarget - 65_536;
-    if (stream.inRing) {
-      stream.inRing = false;
-      this.ring.splice(this.ring.indexOf(stream), 1);
-    }
+    this.growth -= stream.receiveTarget - STREAM_WINDOW;
+    this.leaveRing(stream);
     if (this.streams.size === 0 && !this.ended) this.handler.onIdle();
-  }
-
-  private control(type: number, flags: number, stream: number, payload: Uint8Array | undefined): void {
-    if (this.ended) return;
-    if (!this.outbox.control(type, flags, stream, payload)) this.fail(TunnelError.tooManyControls);
-    else this.handler.onOutput(false);
-  }
-
-  private number(type: number, stream: number, value: number): void {
-    if (this.ended) return;
-    if (!this.outbox.number(type, stream, value)) this.fail(TunnelError.tooManyControls);
-    else this.handler.onOutput(false);
   }
 
   private countNoise(): void {
@@ -309,7 +164,7 @@ export class Tunnel {
   }
 
   /** A connection error: says why, cuts every stream. */
-  private fail(code: TunnelErrorId): void {
+  protected override fail(code: TunnelErrorId): void {
     if (this.ended) return;
     this.decoder.stop();
     const payload = new Uint8Array(8);
@@ -397,9 +252,7 @@ export class Tunnel {
     const more = to - from === 4 ? readU32(bytes, from) : 0;
     if (more === 0 || more > WINDOW_MAX) return this.fail(TunnelError.malformed);
     if (id === 0) {
-      this.sendWindow += more;
-      if (this.sendWindow > WINDOW_MAX) return this.fail(TunnelError.flowControl);
-      if (this.ring.length > 0) this.handler.onOutput(false);
+      this.widen(more);
       return;
     }
     const stream = this.streams.get(id);

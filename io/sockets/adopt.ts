@@ -1,3 +1,4 @@
+/* oxlint-disable no-underscore-dangle */
 /**
  * Reading into one buffer that is used again for every read of every socket: a read is handled to its end before the
  * next one begins, so nothing needs its own. Node offers it (`onread`) for sockets that it connects, not for those it

@@ -30,6 +30,7 @@ export class SocketPipe implements Pipe, Flushable {
   private gone = false;
   private opened: boolean;
   private gotEof = false;
+  private paused = false;
 
   constructor(socket: Socket, owner: PipeOwner, encrypted = false) {
     this.socket = socket;
@@ -80,7 +81,7 @@ export class SocketPipe implements Pipe, Flushable {
     if (this.gone || this.ended) return;
     if (gathering !== this) {
       gathering?.flush();
-      gathering = this;
+      gathering = this; // oxlint-disable-line typescript/no-this-alias
       schedule(this);
     }
     let at = from;
@@ -137,7 +138,7 @@ export class SocketPipe implements Pipe, Flushable {
     this.end();
     this.owner = NO_OWNER;
     if (this.gone) return;
-    this.socket.resume();
+    this.resume();
     if (this.gotEof) return;
     this.socket.setTimeout(LINGER_MS, () => this.socket.destroy());
   }
@@ -152,11 +153,14 @@ export class SocketPipe implements Pipe, Flushable {
   }
 
   pause(): void {
+    this.paused = true;
     this.socket.pause();
   }
 
   resume(): void {
-    if (!this.gone) this.socket.resume();
+    if (!this.paused || this.gone) return;
+    this.paused = false;
+    this.socket.resume();
   }
 
   private onConnect(): void {
