@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { MeshError } from "../core/base/errors.ts";
-import { ensureDir, readFileIfExists, writeFileAtomic } from "../io/files.ts";
+import { ensureDir, readFileIfExists, removeFile, writeFileAtomic } from "../io/files.ts";
 import { nodeCrypto } from "../io/crypto.ts";
 import { readChecked, writeChecked } from "./checked-file.ts";
 
@@ -20,11 +20,14 @@ export interface NodeCredentials {
   readonly gossipKey: string;
   /** `host:port` of the servers' gRPC. */
   readonly servers: readonly string[];
+  /** `host:port` of the servers' HTTPS, as the ticket named them: where an expired certificate is renewed. */
+  readonly httpsServers: readonly string[];
   /** The ticket that was redeemed: another one is a wish to join anew. */
   readonly ticketId: string;
 }
 
 const FILE = "node.json";
+const PENDING = "node-key.json";
 
 /** The host's id, made at its first start. */
 export function loadNodeId(dataDir: string): string {
@@ -55,11 +58,12 @@ export function loadCredentials(dataDir: string, node: string): NodeCredentials 
 
 export function storeCredentials(dataDir: string, credentials: NodeCredentials): void {
   writeChecked(join(dataDir, FILE), credentials);
+  removeFile(join(dataDir, PENDING));
 }
 
 /** The key that the next certificate is for; the same one until a certificate for it was stored. */
 export function pendingKey(dataDir: string): { readonly keyPem: string; readonly spkiDer: Uint8Array } {
-  const path = join(dataDir, "node-key.json");
+  const path = join(dataDir, PENDING);
   const known = readChecked(path) as { keyPem: string; spki: string } | undefined;
   if (known !== undefined) return { keyPem: known.keyPem, spkiDer: Buffer.from(known.spki, "base64") };
   const pair = nodeCrypto.generateKeyPair("ec-p256");

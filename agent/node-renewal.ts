@@ -2,6 +2,9 @@
  * The host's own certificate lives 30 days and is renewed daily, so that a host may be off for weeks. The same file
  * holds what the servers say of the cluster: roots and their own addresses, which follow their topics.
  */
+import { z } from "zod";
+import { toBase64 } from "../core/base/bytes.ts";
+import { MeshError } from "../core/base/errors.ts";
 import { DAY_MS } from "../core/base/time.ts";
 import type { NodeTopicRecord, RootRecord } from "../core/model/catalog.ts";
 import { nodeSpiffeId } from "../core/model/spiffe.ts";
@@ -13,8 +16,12 @@ import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
 import { storeCredentials, type NodeCredentials } from "./credentials.ts";
 import type { ServerLink } from "./server-link.ts";
+import { postToServer, refusalOf } from "./server-post.ts";
 
 const TICK_MS = 10_000;
+const RENEWED = z.object({
+  chain_pem: z.string(), roots_pem: z.array(z.string()).min(1), grpc_servers: z.array(z.string()).min(1),
+});
 const CALL_TIMEOUT_MS = 10_000;
 
 export interface NodeRenewalOptions {
@@ -31,16 +38,19 @@ export class NodeRenewal {
   readonly #closed = new AbortController();
   #renewal: Renewal;
   #busy = false;
+  #lastError = "";
 
   constructor(options: NodeRenewalOptions) {
     this.#options = options;
     this.#renewal = dailyRenewal(options.link.credentials);
     this.#timer = setInterval(() => void this.#tick(), TICK_MS);
+    // A host that was off for weeks need not wait for the first tick.
+    void this.#tick();
   }
 
-  status(): { readonly notAfterMs: number; readonly alarm: boolean } {
+  status(): { readonly notAfterMs: number; readonly alarm: boolean; readonly lastError: string } {
     const { alarm } = renewalState(this.#renewal, Date.now());
-    return { notAfterMs: this.#renewal.notAfterMs, alarm };
+    return { notAfterMs: this.#renewal.notAfterMs, alarm, lastError: this.#lastError };
   }
 
   /** What the topics `roots` and `node/<name>` say now. */
@@ -64,25 +74,62 @@ export class NodeRenewal {
   async #tick(): Promise<void> {
     if (this.#busy || !renewalState(this.#renewal, Date.now()).attempt) return;
     this.#busy = true;
-    const { link, log } = this.#options;
+    const { log } = this.#options;
     try {
-      const { trustDomain, node } = link.credentials;
-      const pair = nodeCrypto.generateKeyPair("ec-p256");
-      const csrDer = Buffer.from(createCsr(nodeCrypto, { ...pair, spiffeId: nodeSpiffeId(trustDomain, node) }));
-      const call = { timeoutMs: CALL_TIMEOUT_MS, signal: this.#closed.signal };
-      const { chainPem, rootsPem } = await link.call("renewNode", { csrDer }, call);
-      const credentials = { ...link.credentials, keyPem: pair.privateKeyPem, chainPem,
-        rootsPem: rootsPem.length === 0 ? link.credentials.rootsPem : rootsPem };
+      const expired = this.#renewal.notAfterMs <= Date.now();
+      const credentials = expired ? await this.#renewExpired() : await this.#renew();
       this.#store(credentials);
       this.#renewal = dailyRenewal(credentials);
+      this.#lastError = "";
       log.info({ notAfterMs: this.#renewal.notAfterMs }, "the host's certificate was renewed");
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       this.#renewal = renewalFailed(this.#renewal, Date.now(), Math.random);
+      this.#lastError = error instanceof Error ? error.message : String(error);
       log.warn({ err: error }, "the host's certificate was not renewed");
     } finally {
       this.#busy = false;
     }
+  }
+
+  async #renew(): Promise<NodeCredentials> {
+    const { link } = this.#options;
+    const known = link.credentials;
+    const pair = nodeCrypto.generateKeyPair("ec-p256");
+    const spiffeId = nodeSpiffeId(known.trustDomain, known.node);
+    const csrDer = Buffer.from(createCsr(nodeCrypto, { ...pair, spiffeId }));
+    const call = { timeoutMs: CALL_TIMEOUT_MS, signal: this.#closed.signal };
+    const { chainPem, rootsPem } = await link.call("renewNode", { csrDer }, call);
+    const roots = rootsPem.length === 0 ? known.rootsPem : rootsPem;
+    return { ...known, keyPem: pair.privateKeyPem, chainPem, rootsPem: roots };
+  }
+
+  /** After weeks off: an expired certificate opens no connection, but the proof of its key is enough for a new one. */
+  async #renewExpired(): Promise<NodeCredentials> {
+    const known = this.#options.link.credentials;
+    const leaf = parseCertificate(decodePem(known.chainPem)[0]!);
+    const csr = createCsr(nodeCrypto, {
+      privateKeyPem: known.keyPem, spkiDer: leaf.spkiDer, spiffeId: nodeSpiffeId(known.trustDomain, known.node),
+    });
+    const body = { chain_pem: known.chainPem, csr: toBase64(csr) };
+    let failure: unknown;
+    for (const server of known.httpsServers) {
+      try {
+        const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+        const { trustDomain, rootsPem } = known;
+        const answer = await postToServer({ server, rootsPem, trustDomain, path: "/v1/mesh/renew", body, signal });
+        const parsed = RENEWED.safeParse(answer.value);
+        if (answer.status === 200 && parsed.success) {
+          const { chain_pem, roots_pem, grpc_servers } = parsed.data;
+          return { ...known, chainPem: chain_pem, rootsPem: roots_pem, servers: grpc_servers };
+        }
+        const { message, fix } = refusalOf(answer);
+        failure = new MeshError("CERT_INVALID", message, fix === undefined ? {} : { fix });
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   #store(credentials: NodeCredentials): void {

@@ -116,8 +116,8 @@ test("the proxy is in our process group, and after disarming an end is the end",
   expect(group(pid)).toBe(group(process.pid));
   supervisor.disarm();
   process.kill(pid, "SIGKILL");
-  await expect.poll(() => control.status().connected, poll).toBe(false);
-  expect([supervisor.pid, supervisor.status().restarts]).toEqual([undefined, 0]);
+  await expect.poll(() => [control.status().connected, supervisor.pid], poll).toEqual([false, undefined]);
+  expect(supervisor.status().restarts).toBe(0);
 });
 
 test("a shutdown ends the proxy, and so does the end of its control connection", async () => {

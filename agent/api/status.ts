@@ -71,7 +71,7 @@ export function warnings(context: AgentContext): string[] {
     else if (notAfterMs === 0) found.push(`${service} has no certificate yet: ${error || "asked for"}`);
   }
   const node = nodeRenewal.status();
-  if (node.alarm) found.push(`this host's certificate ends in ${hoursLeft(node.notAfterMs)} h`);
+  if (node.alarm) found.push(`this host's certificate ends in ${hoursLeft(node.notAfterMs)} h: ${node.lastError}`);
   for (const { id, message, fix } of sync.status().refusals) found.push(`${id} is refused: ${message} (${fix})`);
   if (sync.status().lastError !== "") found.push(`the catalog is not up to date: ${sync.status().lastError}`);
   return [...found, ...context.warnings()];
