@@ -1,7 +1,5 @@
-/** The load generators' output as numbers. wrk keeps connections busy; h2load holds a rate and logs every request. */
+/** wrk, which keeps connections busy, and its report as numbers. */
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 
 export interface LoadResult {
   readonly requests: number;
@@ -48,42 +46,6 @@ export function parseWrk(text: string): LoadResult {
   return {
     requests, perSecond: (requests * 1_000) / elapsedMs, p50: percentile("50"), p99: percentile("99"), p999: undefined,
     failed: refused + broken,
-  };
-}
-
-/** `perSecond` requests in all, evenly over the connections; latency of every one of them. */
-export async function fixedRate(h2load: string, options: LoadOptions, perSecond: number): Promise<LoadResult> {
-  const log = join("/tmp", `mesh-bench-${process.pid}.log`);
-  const { url, connections, seconds } = options;
-  // Connections are opened, and tunnels behind them, before the clock counts.
-  const args = ["--h1", "-t1", `-c${connections}`, `-D${seconds}`, "--warm-up-time=1",
-    `--rps=${perSecond / connections}`, `--log-file=${log}`, url];
-  try {
-    await run(h2load, args, seconds + 1);
-    return parseH2load(readFileSync(log, "latin1"), seconds);
-  } finally {
-    rmSync(log, { force: true });
-  }
-}
-
-/**
- * Reads h2load's log: start (µs), status, duration (µs) a line. It misses the status of a line without reason phrase,
- * which HAProxy writes after HTTP/2, and then logs 0 or less: wrk, over the same lane, is the judge of failures there.
- */
-export function parseH2load(log: string, seconds: number): LoadResult {
-  const times: number[] = [];
-  let failed = 0;
-  for (const line of log.split("\n")) {
-    const [, status, duration] = line.split("\t");
-    if (status === undefined || duration === undefined) continue;
-    if (Number(status) >= 300) failed++;
-    else times.push(Number(duration) / 1_000);
-  }
-  times.sort((a, b) => a - b);
-  const last = times.length - 1;
-  const at = (share: number): number => times[Math.min(last, Math.floor(share * times.length))] ?? Number.NaN;
-  return {
-    requests: times.length, perSecond: times.length / seconds, p50: at(0.5), p99: at(0.99), p999: at(0.999), failed,
   };
 }
 

