@@ -307,7 +307,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
     this.status = status;
     const close = !this.keepAlive || (!this.requestDone && !isShort(this.parser.head));
     const bytes = errorResponse({
-      status, code, message: message ?? usual, close: close && !this.hop.meshClient,
+      status, code, message: message ?? this.hop.explain(this, code) ?? usual, close: close && !this.hop.meshClient,
       headOnly: this.methodId === Method.head,
     });
     this.down.write(bytes, 0, bytes.length);

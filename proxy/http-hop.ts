@@ -22,6 +22,8 @@ export interface HttpHop {
    * Returns true when it took the matter in hand; false: the exchange answers with the code.
    */
   again(exchange: HttpExchange, replayable: boolean): boolean;
+  /** What to say about the hop's own failure; undefined: the code's usual words. */
+  explain(exchange: HttpExchange, code: ProxyErrorCode): string | undefined;
   /** The request is out. */
   requestSent(exchange: HttpExchange): void;
   /** The upstream is not needed any more; `clean`: it may serve another request. */
@@ -31,5 +33,3 @@ export interface HttpHop {
   /** The client's connection is over and the exchange object with it. */
   closed(exchange: HttpExchange): void;
 }
-
-export type { ProxyErrorCode };

@@ -114,6 +114,8 @@ export class InboundHttp implements HttpHop {
     return true;
   }
 
+  explain(): undefined {}
+
   requestSent(): void {}
 
   release(exchange: HttpExchange, clean: boolean): void {

@@ -1,6 +1,7 @@
 // hot: every request that leaves this host
 /** The source's hop: an instance for each request, a stream of a tunnel to its host, and the count. */
 import type { Head } from "../core/http/head.ts";
+import type { ProxyErrorCode } from "../core/model/proxy-errors.ts";
 import type { Endpoint } from "../core/traffic/balance.ts";
 import { mayRetry } from "../core/traffic/retry.ts";
 import type { Failure } from "../core/traffic/retry.ts";
@@ -71,7 +72,8 @@ export class OutboundHttp implements HttpHop {
       onFailed: () => {
         if (!isCurrent()) return;
         exchange.attempts++;
-        exchange.upstreamFailed("connect_failed", true);
+        const ready = way.group.hasIdentity;
+        exchange.upstreamFailed(ready ? "connect_failed" : "not_ready", ready);
       },
     });
   }
@@ -94,6 +96,24 @@ export class OutboundHttp implements HttpHop {
     exchange.answer(refusal === Refusal.denied ? "denied"
       : refusal === Refusal.protocolUnsupported ? "protocol_unsupported" : "connect_failed");
     return true;
+  }
+
+  explain(_exchange: HttpExchange, code: ProxyErrorCode): string | undefined {
+    const { config, balancer } = this.outbound;
+    const { endpoints } = balancer;
+    switch (code) {
+      case "no_route": return `no instance of ${config.destination} is known here`;
+      case "no_healthy_instance": return `${config.destination} has ${endpoints.length} known, none of them healthy`;
+      case "not_ready": return `there is no certificate for ${config.source} yet`;
+      case "connect_failed": return this.whyUnreachable();
+      default: return undefined;
+    }
+  }
+
+  private whyUnreachable(): string {
+    const { config, groups } = this.outbound;
+    const errors = new Set(groups.map((group) => group.lastError).filter((error) => error !== ""));
+    return [`no instance of ${config.destination} could be reached`, ...errors].join("; ");
   }
 
   requestSent(exchange: HttpExchange): void {

@@ -107,6 +107,9 @@ test("no endpoint, no healthy one, none reachable, no instance there: 503 with a
   expect(await codeWith([{ ...there, healthy: false }])).toBe("no_healthy_instance");
   expect(await codeWith([{ ...there, port: 1 }])).toBe("connect_failed");
   expect(await codeWith([{ ...there, id: "not-there" }])).toBe("connect_failed");
+  await caller.apply({ ...call, version: call.version + 9, identities: [] });
+  const res = await fetch(`http://127.0.0.1:${caller.portOf(KEY)}/`);
+  expect(await res.json()).toEqual({ error: { code: "not_ready", message: "there is no certificate for default/web yet" } });
   await caller.shutdown(0);
   await hosts[0]!.shutdown(0);
 });

@@ -85,6 +85,11 @@ export class TunnelGroup {
     return this.links.length === 0 && this.opening === 0 && this.waiters.length === 0;
   }
 
+  /** The calling service has a certificate. */
+  get hasIdentity(): boolean {
+    return this.options.credentials() !== undefined;
+  }
+
   get linkCount(): number {
     return this.links.length;
   }

@@ -55,7 +55,7 @@ export const ResetCode = {
 /** Why a tunnel ends: in GOAWAY. */
 export const TunnelError = {
   none: 0, idle: 1, certificateChanged: 2, shutdown: 3,
-  frameSize: 16, frameType: 17, streamId: 18, flowControl: 19, malformed: 20, tooManyControls: 21, tooManyStreams: 22,
+  frameSize: 16, frameType: 17, streamId: 18, flowControl: 19, malformed: 20, tooManyControls: 21,
 } as const;
 export type TunnelErrorId = (typeof TunnelError)[keyof typeof TunnelError];
 

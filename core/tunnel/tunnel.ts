@@ -167,8 +167,11 @@ export class Tunnel extends TunnelSender implements FrameSink {
   protected override fail(code: TunnelErrorId): void {
     if (this.ended) return;
     this.decoder.stop();
+    // Any stream may have been acted upon: none is said to be safe to retry.
     const payload = new Uint8Array(8);
-    new DataView(payload.buffer).setUint32(4, code);
+    const view = new DataView(payload.buffer);
+    view.setUint32(0, STREAM_ID_MAX);
+    view.setUint32(4, code);
     const streams = this.streams.values();
     this.ended = true;
     for (const stream of streams) this.drop(stream);
