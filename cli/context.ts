@@ -47,7 +47,7 @@ export interface Context {
 }
 
 /** The agent's socket where packages put it; without one the API's default port is tried. */
-export const DEFAULT_SOCKET = "/run/mesh/agent.sock";
+const DEFAULT_SOCKET = "/run/mesh/agent.sock";
 const TOKEN_BYTES_MAX = 4_096;
 
 export function chooseFormat(args: Args | undefined): Format {

@@ -56,7 +56,7 @@ function entry(name: string, text: string): string {
   return `${lead}${first}\n${more.map((line) => `  ${" ".repeat(COLUMN)}  ${line}\n`).join("")}`;
 }
 
-export function wrap(text: string, width: number): string[] {
+function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

@@ -145,7 +145,7 @@ function timeoutError(sending: Sending, timeoutMs: number, cause: unknown): Mesh
 }
 
 /** What the operating system said, in words, and what to do about it. */
-export function connectError(address: ApiAddress, cause: unknown): MeshError {
+function connectError(address: ApiAddress, cause: unknown): MeshError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const where = formatApiAddress(address);
   const start = "start it (mesh dev, or mesh agent), or set MESH_HTTP_ADDR to where it listens";
@@ -173,7 +173,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** The error that an answer carries: our JSON body, or Consul's plain text with an optional `fix:` line. */
-export function answerError(result: CallResult, where: string): MeshError {
+function answerError(result: CallResult, where: string): MeshError {
   const fallback = BY_STATUS[result.status] ?? "INTERNAL";
   const body = parseErrorBody(result.text);
   if (body !== undefined) {

@@ -3,7 +3,7 @@ import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { daemonLogger, placeOf } from "../daemon/host.ts";
 import { httpListen, loadConfig } from "../daemon/settings.ts";
-import { stopBySignal } from "../daemon/signals.ts";
+import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 import { readTicket } from "../daemon/ticket.ts";
 
 /** `mesh agent`: runs until a signal. */
@@ -18,7 +18,7 @@ export async function run(context: Context, args: Args): Promise<number> {
   }
   const ticket = await readTicket(config, context.io);
   const { startAgent } = await import("../../agent/main.ts");
-  const agent = await startAgent({
+  const agent = await startUnlessStopped(stop, () => startAgent({
     ...placeOf(config),
     http,
     inboundPort: config.inboundPort ?? 15_008,
@@ -28,7 +28,7 @@ export async function run(context: Context, args: Args): Promise<number> {
     ...(config.readyFile === undefined ? {} : { readyFile: config.readyFile }),
     ...(config.enableScriptChecks === undefined ? {} : { enableScriptChecks: config.enableScriptChecks }),
     ...(config.servicesDir === undefined ? {} : { servicesDir: config.servicesDir }),
-  });
+  }));
   await stop.stopped;
   await agent.close();
   return 0;

@@ -14,7 +14,7 @@ import { createLogger } from "../../io/logger.ts";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { configFromFlags, defaultNodeName } from "../daemon/settings.ts";
-import { stopBySignal } from "../daemon/signals.ts";
+import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 
 const LOOPBACK = "127.0.0.1";
 const TICKET_TTL_MS = 600_000;
@@ -35,7 +35,7 @@ export async function run(context: Context, args: Args): Promise<number> {
   const config = configFromFlags(args);
   const folder = dataFolder(config.dataDir);
   try {
-    const mesh = await start(config, folder.path, context);
+    const mesh = await startUnlessStopped(stop, () => start(config, folder.path, context));
     try {
       await leaderKnown(mesh, stop.signal);
       if (config.readyFile !== undefined) writeReady(config.readyFile, mesh);

@@ -8,7 +8,7 @@ import { usage } from "../errors.ts";
 import { shortName } from "../names.ts";
 
 /** `KIND` in any case, with the nearest one for a mistyped kind. */
-export function parseKind(text: string): string {
+function parseKind(text: string): string {
   const kind = RESOURCE_KINDS.find((k) => k.toLowerCase() === text.toLowerCase());
   if (kind !== undefined) return kind;
   const near = nearest(text, RESOURCE_KINDS);

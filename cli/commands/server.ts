@@ -2,14 +2,14 @@ import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { daemonLogger, placeOf } from "../daemon/host.ts";
 import { httpListen, loadConfig } from "../daemon/settings.ts";
-import { stopBySignal } from "../daemon/signals.ts";
+import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 
 /** `mesh server`: runs until a signal. */
 export async function run(context: Context, args: Args): Promise<number> {
   const stop = stopBySignal(context.say);
   const config = loadConfig(args, context.env);
   const { startServer } = await import("../../server/main.ts");
-  const server = await startServer({
+  const server = await startUnlessStopped(stop, () => startServer({
     ...placeOf(config),
     http: httpListen(config),
     httpsPort: config.httpsPort ?? 8501,
@@ -20,7 +20,7 @@ export async function run(context: Context, args: Args): Promise<number> {
     ...(config.trustDomain === undefined ? {} : { trustDomain: config.trustDomain }),
     ...(config.leafTtlMs === undefined ? {} : { leafTtlMs: config.leafTtlMs }),
     ...(config.readyFile === undefined ? {} : { readyFile: config.readyFile }),
-  });
+  }));
   await stop.stopped;
   await server.close();
   return 0;

@@ -5,10 +5,10 @@ import { type Logger, type LogLevel, createLogger } from "../../io/logger.ts";
 import type { Context } from "../context.ts";
 import { defaultNodeName } from "./settings.ts";
 
-export const DATA_DIR_DEFAULT = "/var/lib/mesh";
+const DATA_DIR_DEFAULT = "/var/lib/mesh";
 
 /** The address that other hosts would use: the first that is not loopback or link-local, IPv4 before IPv6. */
-export function primaryAddress(): string {
+function primaryAddress(): string {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
     .filter((i) => !i.internal && !/^(169\.254\.|fe80:)/i.test(i.address));
   const found = all.find((i) => i.family === "IPv4") ?? all[0];

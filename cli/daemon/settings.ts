@@ -9,11 +9,11 @@ import {
 import type { Args } from "../args.ts";
 import type { Env } from "../terminal.ts";
 
-export const CONFIG_FOLDER = "/etc/mesh.d";
+const CONFIG_FOLDER = "/etc/mesh.d";
 const CONFIG_NAME = /\.(ya?ml|json)$/;
 
 /** All configuration files of the paths: a file as it is, a folder's `*.yaml`, `*.yml` and `*.json` in name order. */
-export function readConfigFiles(paths: readonly string[]): ConfigFile[] {
+function readConfigFiles(paths: readonly string[]): ConfigFile[] {
   return paths.flatMap((path) => {
     if (!statSync(path).isDirectory()) return [{ file: path, text: readFileSync(path, "utf8") }];
     const names = readdirSync(path, { withFileTypes: true })
@@ -41,7 +41,7 @@ const NOT_FROM_ENV: ReadonlySet<string> = new Set(["http-addr"]);
 const envName = (flag: string): string =>
   flag === "node" ? "MESH_NODE_NAME" : `MESH_${flag.toUpperCase().replaceAll("-", "_")}`;
 
-export function configFromEnv(env: Env): DaemonConfig {
+function configFromEnv(env: Env): DaemonConfig {
   const read = (flag: string): string | undefined => {
     const value = NOT_FROM_ENV.has(flag) ? undefined : env[envName(flag)];
     return value === "" ? undefined : value;

@@ -35,3 +35,14 @@ export function stopBySignal(say: (text: string) => void): StopSignal {
   });
   return { stopped, signal: controller.signal };
 }
+
+/**
+ * What `start` gives, unless a signal comes first: a start that waits (for a server, for a disk) is not worth an
+ * orderly end. The process ends at once then; handlers of its exit still run.
+ */
+export async function startUnlessStopped<T>(stop: StopSignal, start: () => Promise<T>): Promise<T> {
+  const stopped = Symbol("stopped");
+  const first = await Promise.race([start(), stop.stopped.then(() => stopped)]);
+  if (first === stopped) process.exit(0);
+  return first as T;
+}

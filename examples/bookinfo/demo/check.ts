@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LedgerClient } from "../apps/ledger.ts";
 import { get } from "../apps/web.ts";
 import { caRoots } from "../../../cli/api-access.ts";
+import { status } from "../../../cli/api-agent.ts";
 import { getTopology, health, serviceSummaries, worstStatus } from "../../../cli/api.ts";
 import { meshOk } from "./processes.ts";
 import { Traffic, until } from "./traffic.ts";
@@ -225,24 +226,19 @@ async function killInstance(mesh: Mesh, traffic: Traffic): Promise<unknown> {
 }
 
 async function killProxy(mesh: Mesh, traffic: Traffic): Promise<unknown> {
-  const pid = await proxyPid(mesh, 0);
+  const { pid } = (await status(mesh.client)).proxy;
   process.kill(pid, "SIGKILL");
   const killedAt = performance.now();
-  await until("another proxy runs", 10_000, async () => (await proxyPid(mesh, 0)) !== pid);
+  await until("another proxy runs", 10_000, async () => {
+    const { proxy } = await status(mesh.client);
+    return (proxy.state === "ok" && proxy.pid !== pid) || proxy.state;
+  });
   await until("20 requests in a row without one failure", 15_000, async () => {
     traffic.take();
     await until("20 requests", 10_000, () => traffic.peek().sent >= 20);
     return traffic.peek().failed === 0 || traffic.peek().lastFailure;
   });
   return { recoveredMs: Math.round(performance.now() - killedAt) };
-}
-
-/** The child of an agent: its proxy. */
-async function proxyPid(mesh: Mesh, host: number): Promise<number> {
-  const agent = mesh.processes.pid(`agent-${mesh.hosts[host]!.node}`);
-  const children = readFileSync(`/proc/${agent}/task/${agent}/children`, "utf8").trim().split(" ").filter(Boolean);
-  const proxy = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("proxy"));
-  return Number(proxy ?? 0);
 }
 
 async function topology(mesh: Mesh): Promise<unknown> {

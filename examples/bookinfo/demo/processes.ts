@@ -23,7 +23,6 @@ export class Processes {
   readonly #children = new Map<string, ChildProcess>();
   readonly #logs: WriteStream[] = [];
   readonly #folder: string;
-  #stopping = false;
 
   /** `folder` takes one log file for each child. */
   constructor(folder: string) {
@@ -43,12 +42,6 @@ export class Processes {
     const first = (await Promise.race([once(lines, "line"), ended])) as [string] | undefined;
     if (first === undefined) throw new Error(`${name} ended before it listened: ${this.tail(name)}`);
     return (JSON.parse(first[0]) as { port: number }).port;
-  }
-
-  pid(name: string): number {
-    const pid = this.#children.get(name)?.pid;
-    if (pid === undefined) throw new Error(`${name} does not run`);
-    return pid;
   }
 
   /** The end of a child's log, for an error message. */
@@ -91,17 +84,12 @@ export class Processes {
 
   /** Applications first, then agents with their proxies, then the server: the other way round they would complain. */
   async stopAll(): Promise<void> {
-    this.#stopping = true;
     const names = [...this.#children.keys()];
     const rank = (name: string): number => (name === "server" ? 2 : name.startsWith("agent-") ? 1 : 0);
     for (const wave of [0, 1, 2]) {
       await Promise.all(names.filter((name) => rank(name) === wave).map((name) => this.kill(name, "SIGTERM")));
     }
     for (const log of this.#logs) log.end();
-  }
-
-  get stopping(): boolean {
-    return this.#stopping;
   }
 
   #spawn(name: string, command: string, args: readonly string[]): ChildProcess {
