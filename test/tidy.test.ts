@@ -17,7 +17,7 @@ const LAYERS: Record<string, readonly string[]> = {
   agent: ["core", "io", "agent"],
   proxy: ["core", "io", "proxy"],
   cli: ["core", "io", "cli"],
-  examples: ["examples", "core", "io"],
+  examples: ["examples", "core", "io", "cli"],
   bench: [...TOP],
   test: [...TOP],
 };
