@@ -61,7 +61,8 @@ export async function measure(
   const results: LaneResult[] = lanes.map(({ name, title }) =>
     ({ name, title, samples: {}, anonymousMb: 0, pssMb: 0, loopDelayP99Ms: undefined }));
   // Proxies live long: nobody is measured before his code is compiled and his pools are filled.
-  for (const lane of lanes) await saturate(tools.wrk, { ...target(lane, "/1k"), connections: 64, seconds: WARM_SECONDS });
+  const warm = { connections: 64, seconds: WARM_SECONDS };
+  for (const lane of lanes) await saturate(tools.wrk, { ...target(lane, "/1k"), ...warm });
   for (let round = 0; round < options.rounds; round++) {
     for (const scenario of scenarios(options)) {
       for (const [index, lane] of lanes.entries()) {

@@ -15,7 +15,7 @@ export interface BenchOptions {
   readonly proxyFlags: readonly string[];
 }
 
-export const USAGE = `usage: npm run bench -- [--quick] [--full] [--rounds N] [--lanes a,b] [--no-write] [--proxy-flags "…"]
+export const USAGE = `usage: npm run bench -- [--quick] [--full] [--rounds N] [--lanes a,b] [--no-write] [--proxy-flags="…"]
   --quick        two short rounds
   --full         also 1, 4, 32, 128 connections, bodies of 0 and 64 kB, connection churn
   --lanes        some of: direct, haproxy-h1, haproxy-h2, envoy, mesh, mesh-one-host

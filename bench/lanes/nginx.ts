@@ -4,7 +4,7 @@ import { accepting, freePort } from "../processes.ts";
 import type { Processes } from "../processes.ts";
 
 /** Paths that the backend serves and their sizes in bytes. */
-export const BODIES: Readonly<Record<string, number>> = { "/0": 0, "/1k": 1024, "/64k": 65_536 };
+const BODIES: Readonly<Record<string, number>> = { "/0": 0, "/1k": 1024, "/64k": 65_536 };
 
 /** The server behind all lanes: one nginx process, three files, no log. */
 export async function startBackend(processes: Processes, nginx: string, folder: string): Promise<number> {

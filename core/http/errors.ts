@@ -1,5 +1,3 @@
-import { asciiDecode } from "../base/bytes.ts";
-
 /** What the parser refuses, as small integers: 0 is no error. `HTTP_ERRORS` says each in words. */
 export const HttpError = {
   none: 0,
@@ -87,9 +85,3 @@ export const HTTP_ERRORS: readonly HttpErrorInfo[] = [
   bad("the protocol was switched without being asked"),
   bad("the connection ended in the middle of a message"),
 ];
-
-/** One line for logs: what was wrong and the bytes it was found in, escaped. */
-export function describeHttpError(error: HttpErrorId, buf: Uint8Array, from: number, to: number): string {
-  const sample = asciiDecode(buf, from, Math.min(to, from + 64));
-  return `${HTTP_ERRORS[error]!.message}: ${JSON.stringify(sample)}`;
-}

@@ -13,9 +13,6 @@ const REASONS: Readonly<Record<number, string>> = {
   504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 };
 
-/** Lets the client send its body; written when the next hop is this proxy's own business. */
-export const CONTINUE: Uint8Array = ascii("HTTP/1.1 100 Continue\r\n\r\n");
-
 export interface ErrorResponse {
   readonly status: number;
   /** Goes into `x-mesh-error` and the body. */
