@@ -2,9 +2,9 @@
  * `mesh dev`: server and agent in this process, the proxy in its own. The same parts and settings as in production, on
  * loopback: the agent joins by a ticket, speaks to the server over mTLS and answers the HTTP API.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { DaemonConfig } from "../../core/model/config.ts";
 import { MeshError } from "../../core/base/errors.ts";
@@ -135,6 +135,7 @@ function banner(context: Context, mesh: Started, folder: string): string {
   const tokenFile = join(folder, "token");
   writeFileAtomic(tokenFile, `${mesh.token}\n`);
   const secret = context.io.stderr.isTTY === true ? `MESH_TOKEN=${mesh.token}` : `MESH_TOKEN_FILE=${tokenFile}`;
+  const exports = `MESH_HTTP_ADDR=http://${LOOPBACK}:${mesh.http} ${secret}${pathExport(context.env)}`;
   const tries = [
     ["mesh status", "this host"],
     ["mesh agent register web.json", "put a service into the mesh"],
@@ -149,10 +150,17 @@ function banner(context: Context, mesh: Started, folder: string): string {
     "",
     "In another terminal:",
     "",
-    `  ${cyan(`export MESH_HTTP_ADDR=http://${LOOPBACK}:${mesh.http} ${secret}`)}`,
+    `  ${cyan(`export ${exports}`)}`,
     "",
     ...tries.map(([command, does]) => `  ${cyan(command.padEnd(32))} ${dim(does)}`),
     "",
     "Ctrl-C stops it.",
   ].join("\n");
+}
+
+/** From a clone `mesh` is not a command yet: the line that is printed makes it one. */
+function pathExport(env: Context["env"]): string {
+  const known = (env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, "mesh")));
+  const bin = resolve(import.meta.dirname, "../../bin");
+  return known || !existsSync(join(bin, "mesh")) ? "" : ` PATH=${bin}:$PATH`;
 }

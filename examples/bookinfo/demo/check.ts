@@ -211,6 +211,7 @@ async function killInstance(mesh: Mesh, traffic: Traffic): Promise<unknown> {
     const v2 = entries.find((e) => e.Service.ID === "reviews-v2");
     return v2 === undefined || worstStatus(v2.Checks) === "critical";
   });
+  const failedBefore = traffic.take().failed;
   // Until the news has reached the callers, requests in flight and the odd new one may still go there.
   await until("20 requests in a row without one failure", 5_000, async () => {
     traffic.take();
@@ -222,7 +223,7 @@ async function killInstance(mesh: Mesh, traffic: Traffic): Promise<unknown> {
   const { failed, sent, versions, lastFailure } = traffic.take();
   demand(failed === 0, `${failed} of ${sent} failed: ${lastFailure}`);
   demand(versions["v2"] === undefined, "the dead instance still answers");
-  return { sent, failed, versions };
+  return { sent, failed, failedBeforeTheCheck: failedBefore, versions };
 }
 
 async function killProxy(mesh: Mesh, traffic: Traffic): Promise<unknown> {
