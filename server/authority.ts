@@ -1,7 +1,7 @@
-import { toBase64, fromBase64, utf8Decode, utf8Encode } from "../core/base/bytes.ts";
 import type { Crypto } from "../core/base/crypto.ts";
 import { MeshError } from "../core/base/errors.ts";
 import { HOUR_MS } from "../core/base/time.ts";
+import { openSecret, type SecretKind } from "../core/ca/sealing.ts";
 import type { Catalog } from "../core/catalog/catalog.ts";
 import type { ClusterRecord } from "../core/catalog/records.ts";
 import type { ServiceName } from "../core/model/names.ts";
@@ -39,22 +39,15 @@ export interface AuthorityOptions {
 /** A month of a service's identity on a stolen disk would be too much; a week buys days without servers. */
 export const LEAF_TTL_MS_MAX = 7 * 24 * HOUR_MS;
 
-const contextOf = (what: "ca-key" | "gossip-key", clusterId: string): string => `mesh/${what}/${clusterId}`;
-
-/** A secret of the cluster as the catalog holds it: base64 of AES-256-GCM under the seal key. */
-export function sealSecret(
-  crypto: Crypto, sealKey: Uint8Array, secret: { what: "ca-key" | "gossip-key"; clusterId: string; text: string },
-): string {
-  return toBase64(crypto.seal(sealKey, utf8Encode(secret.text), contextOf(secret.what, secret.clusterId)));
-}
-
 export function createAuthority(options: AuthorityOptions): Authority {
   const { catalog, crypto, nowMs } = options;
   let opened: { readonly sealed: string; readonly keyPem: string } | undefined;
+  const unseal = (what: SecretKind, sealed: string): string =>
+    openSecret(crypto, options.sealKey, { what, clusterId: clusterOf(catalog).clusterId, sealed });
   const caKey = (): string => {
     const { sealedCaKey } = clusterOf(catalog);
     if (opened?.sealed !== sealedCaKey) {
-      opened = { sealed: sealedCaKey, keyPem: unseal(options, "ca-key", sealedCaKey) };
+      opened = { sealed: sealedCaKey, keyPem: unseal("ca-key", sealedCaKey) };
     }
     return opened.keyPem;
   };
@@ -79,7 +72,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
     }),
     rootsPem: () => catalog.roots().map((root) => root.pem),
     activeRootId: () => active().id,
-    gossipKey: () => unseal(options, "gossip-key", clusterOf(catalog).sealedGossipKey),
+    gossipKey: () => unseal("gossip-key", clusterOf(catalog).sealedGossipKey),
   };
 }
 
@@ -87,17 +80,4 @@ export function clusterOf(catalog: Catalog): ClusterRecord {
   const cluster = catalog.cluster();
   if (cluster === undefined) throw new MeshError("NO_LEADER", "the cluster is not born yet");
   return cluster;
-}
-
-function unseal(options: AuthorityOptions, what: "ca-key" | "gossip-key", sealed: string): string {
-  const bytes = fromBase64(sealed);
-  const context = contextOf(what, clusterOf(options.catalog).clusterId);
-  const plain = bytes === undefined ? undefined : options.crypto.open(options.sealKey, bytes, context);
-  const text = plain === undefined ? undefined : utf8Decode(plain);
-  if (text === undefined) {
-    throw new MeshError("INVALID_CONFIG", `the seal key does not open the cluster's ${what}`, {
-      fix: "put the seal.key of this cluster's servers into the data folder (mode 0600) and start again",
-    });
-  }
-  return text;
 }

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { sealSecret } from "../core/ca/sealing.ts";
 import { createRoot } from "../core/x509/issue.ts";
 import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
-import { sealSecret } from "./authority.ts";
 import { propose } from "./context.ts";
 import type { RaftNode } from "./raft/node.ts";
 import {

@@ -70,6 +70,11 @@ test("mistakes at the start are named: no cluster, lost seal key, other trust do
   expect(await refused(again(dataDir))).toContain("seal.key is missing");
   writeFileAtomic(join(dataDir, "seal.key"), `${Buffer.alloc(32, 7).toString("base64")}\n`);
   expect(await refused(again(dataDir))).toContain("does not open");
+  rmSync(join(dataDir, "seal.key"));
+  const sealKeyCredential = join(dataDir, "handed-over");
+  writeFileAtomic(sealKeyCredential, key);
+  const handed = await startServer(again(dataDir, { sealKeyCredential }));
+  await handed.close();
   writeFileAtomic(join(dataDir, "seal.key"), key);
   await mesh.restart();
   const { grpcPort } = mesh.server;

@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Shows the first management token to a person; without it the token is written to `<dataDir>/bootstrap-token`. */
   readonly showToken?: (token: string) => void;
+  /** A file with the seal key that the service manager hands over; without it `<dataDir>/seal.key`. */
+  readonly sealKeyCredential?: string;
   /** Called when the disk or the log can no longer be trusted; by default the process ends with code 1. */
   readonly onFatal?: (error: MeshError) => void;
   /** Wall clock; for tests. */

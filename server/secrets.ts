@@ -1,28 +1,28 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { MeshError } from "../core/base/errors.ts";
+import { createSealKey, parseSealKey } from "../core/ca/sealing.ts";
+import { nodeCrypto } from "../io/crypto.ts";
 import { readFileIfExists, writeFileAtomic } from "../io/files.ts";
 
 /** Secrets that lie in a server's data folder, each in a file of mode 0600. */
 
-const SEAL_KEY_BYTES = 32;
+export interface SealKeyPlace {
+  readonly dataDir: string;
+  /** A file that the service manager hands over (systemd's LoadCredential=); it goes before the data folder's. */
+  readonly credential: string | undefined;
+}
 
 /** The cluster's seal key. Made when there is none and `create` says so; undefined when there is none otherwise. */
-export function loadSealKey(dataDir: string, { create }: { create: boolean }): Uint8Array | undefined {
-  const path = join(dataDir, "seal.key");
-  const text = readFileIfExists(path)?.toString().trim();
-  if (text !== undefined) {
-    const key = Buffer.from(text, "base64");
-    if (key.length === SEAL_KEY_BYTES) return key;
-    throw new MeshError("INVALID_CONFIG", `${path} does not hold the base64 of ${SEAL_KEY_BYTES} bytes`, {
-      fix: "restore it from a backup, or from another server of this cluster",
-    });
-  }
+export function loadSealKey(place: SealKeyPlace, { create }: { create: boolean }): Uint8Array | undefined {
+  const path = join(place.dataDir, "seal.key");
+  const handed = place.credential === undefined ? undefined : readFileIfExists(place.credential);
+  const text = (handed ?? readFileIfExists(path))?.toString();
+  if (text !== undefined) return parseSealKey(text);
   if (!create) return undefined;
-  const key = randomBytes(SEAL_KEY_BYTES);
-  writeFileAtomic(path, `${key.toString("base64")}\n`);
-  return key;
+  const made = createSealKey(nodeCrypto);
+  writeFileAtomic(path, made);
+  return parseSealKey(made);
 }
 
 export const bootstrapTokenPath = (dataDir: string): string => join(dataDir, "bootstrap-token");

@@ -35,7 +35,7 @@ export async function openState(options: ServerOptions, closers: Closers): Promi
   ensureDir(dataDir, 0o700);
   const isNew = !existsSync(join(dataDir, "raft"));
   if (isNew && !bootstrap) throw noCluster(dataDir);
-  const sealKey = loadSealKey(dataDir, { create: isNew });
+  const sealKey = loadSealKey({ dataDir, credential: options.sealKeyCredential }, { create: isNew });
   if (sealKey === undefined) {
     const path = join(dataDir, "seal.key");
     throw new MeshError("INVALID_CONFIG", `${path} is missing: the cluster's keys cannot be opened`, {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { daemonLogger, placeOf } from "../daemon/host.ts";
@@ -8,6 +9,7 @@ import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 export async function run(context: Context, args: Args): Promise<number> {
   const stop = stopBySignal(context.say);
   const config = loadConfig(args, context.env);
+  const credentials = context.env["CREDENTIALS_DIRECTORY"];
   const { startServer } = await import("../../server/main.ts");
   const server = await startUnlessStopped(stop, () => startServer({
     ...placeOf(config),
@@ -17,6 +19,7 @@ export async function run(context: Context, args: Args): Promise<number> {
     bootstrap: config.bootstrap ?? false,
     log: daemonLogger(context, "server", config.logLevel),
     ...(context.io.stderr.isTTY === true ? { showToken: (token: string) => showToken(context, token) } : {}),
+    ...(credentials === undefined ? {} : { sealKeyCredential: join(credentials, "seal.key") }),
     ...(config.trustDomain === undefined ? {} : { trustDomain: config.trustDomain }),
     ...(config.leafTtlMs === undefined ? {} : { leafTtlMs: config.leafTtlMs }),
     ...(config.readyFile === undefined ? {} : { readyFile: config.readyFile }),

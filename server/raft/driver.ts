@@ -171,6 +171,8 @@ export class RaftDriver implements RaftNode {
       while (!this.#closing) {
         await this.#snapshotter.compactIfSaved();
         if (!this.#raft.hasReady()) {
+          // close() may have come while the line above waited: nobody would wake this loop again.
+          if (this.#closing) break;
           await this.#nudged();
           continue;
         }
