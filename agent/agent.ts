@@ -75,8 +75,10 @@ export class Agent implements AgentContext {
     });
     this.identities = new IdentityManager({ dir: join(dataDir, "identities"), link, log, onChange });
     this.nodeRenewal = new NodeRenewal({ dataDir, link, log, onChange });
-    this.sync = new CatalogSync({ link, log, local: () => this.#localView(), onSynced: () => this.#onSynced() });
-    this.#watch = new WatchClient({ link, store: this.store, log, onConnected: () => this.#onConnected() });
+    this.sync = new CatalogSync({
+      link, log, local: () => this.#localView(), onSynced: (keys) => this.#onSynced(keys),
+    });
+    this.#watch = new WatchClient({ link, store: this.store, log, onConnected: () => this.#announce() });
 
     const path = controlPath(dataDir);
     this.control = new ProxyControl({ path, log, pid: () => this.supervisor.pid, onChange: () => this.#onProxy() });
@@ -165,13 +167,8 @@ export class Agent implements AgentContext {
     this.servicesChanged();
   }
 
-  #onConnected(): void {
-    this.#announce();
-    this.identities.kick();
-  }
-
-  #onSynced(): void {
-    this.identities.kick();
+  #onSynced(keys: ReadonlySet<string>): void {
+    this.identities.registered(keys);
     this.#changes.notify();
   }
 

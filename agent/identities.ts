@@ -41,6 +41,8 @@ interface StoredIdentity {
 
 interface Held {
   readonly service: ServiceName;
+  /** The servers sign only for what they have in the catalog: before that, asking is in vain. */
+  registered: boolean;
   identity: IdentityConfig | undefined;
   renewal: Renewal | undefined;
   failures: number;
@@ -82,9 +84,12 @@ export class IdentityManager {
     this.#tick();
   }
 
-  /** The servers answer again, or know more of this host: ask at once for what is missing. */
-  kick(): void {
-    for (const held of this.#held.values()) held.nextMs = 0;
+  /** The catalog has these services (`ns/name`) of this host now: ask at once for what is missing. */
+  registered(keys: ReadonlySet<string>): void {
+    for (const [key, held] of this.#held) {
+      held.registered = keys.has(key);
+      held.nextMs = 0;
+    }
     this.#tick();
   }
 
@@ -119,7 +124,8 @@ export class IdentityManager {
         this.#options.log.error({ service }, "a certificate has expired: its service is cut off");
         this.#options.onChange();
       }
-      const due = renewal === undefined ? nowMs >= held.nextMs : renewalState(renewal, nowMs).attempt;
+      const first = held.registered && nowMs >= held.nextMs;
+      const due = renewal === undefined ? first : renewalState(renewal, nowMs).attempt;
       if (due && !held.busy && !this.#closed.signal.aborted) void this.#request(held);
     }
   }
@@ -172,7 +178,8 @@ export class IdentityManager {
 
   #load(service: ServiceName): Held {
     const held: Held = {
-      service, identity: undefined, renewal: undefined, failures: 0, nextMs: 0, error: "", busy: false,
+      service, registered: false, identity: undefined, renewal: undefined, failures: 0, nextMs: 0, error: "",
+      busy: false,
     };
     const warn = (message: string): void => this.#options.log.warn(message);
     const stored = readCache(this.#file(service), warn) as StoredIdentity | undefined;

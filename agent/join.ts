@@ -3,7 +3,6 @@
  * identity under that root, and only then sends the secret with a request for this host's certificate.
  */
 import { setTimeout } from "node:timers/promises";
-import { z } from "zod";
 import { backoffMs } from "../core/antientropy/schedule.ts";
 import { toBase64 } from "../core/base/bytes.ts";
 import { MeshError } from "../core/base/errors.ts";
@@ -16,19 +15,19 @@ import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
 import { fetchPinnedRoot } from "../io/tls/pinned.ts";
 import { pendingKey, type NodeCredentials } from "./credentials.ts";
-import { postToServer, refusalOf, splitAddress, type ServerAnswer } from "./server-post.ts";
+import { hasLists, hasTexts, postToServer, refusalOf, splitAddress, type ServerAnswer } from "./server-post.ts";
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const RETRY = { firstMs: 250, maxMs: 3_000, random: Math.random };
 
-const RESPONSE = z.object({
-  trust_domain: z.string(),
-  cluster_id: z.string(),
-  chain_pem: z.string(),
-  roots_pem: z.array(z.string()).min(1),
-  gossip_key: z.string(),
-  grpc_servers: z.array(z.string()).min(1),
-});
+interface JoinAnswer {
+  readonly trust_domain: string;
+  readonly cluster_id: string;
+  readonly chain_pem: string;
+  readonly roots_pem: readonly string[];
+  readonly gossip_key: string;
+  readonly grpc_servers: readonly string[];
+}
 
 export interface JoinOptions {
   readonly ticket: string;
@@ -124,11 +123,11 @@ function trustDomainOf(rootPem: string): string {
   return trustDomain;
 }
 
-function readAnswer(answer: ServerAnswer): z.infer<typeof RESPONSE> {
+function readAnswer(answer: ServerAnswer): JoinAnswer {
   const { status, value } = answer;
   if (status === 200) {
-    const parsed = RESPONSE.safeParse(value);
-    if (parsed.success) return parsed.data;
+    const texts = hasTexts(value, ["trust_domain", "cluster_id", "chain_pem", "gossip_key"]);
+    if (texts && hasLists(value, ["roots_pem", "grpc_servers"])) return value as JoinAnswer;
     throw new MeshError("INTERNAL", "the server's answer to the request to join is not understood");
   }
   const { message, fix } = refusalOf(answer);

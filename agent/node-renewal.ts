@@ -2,7 +2,6 @@
  * The host's own certificate lives 30 days and is renewed daily, so that a host may be off for weeks. The same file
  * holds what the servers say of the cluster: roots and their own addresses, which follow their topics.
  */
-import { z } from "zod";
 import { toBase64 } from "../core/base/bytes.ts";
 import { MeshError } from "../core/base/errors.ts";
 import { DAY_MS } from "../core/base/time.ts";
@@ -16,12 +15,15 @@ import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
 import { storeCredentials, type NodeCredentials } from "./credentials.ts";
 import type { ServerLink } from "./server-link.ts";
-import { postToServer, refusalOf } from "./server-post.ts";
+import { hasLists, hasTexts, postToServer, refusalOf } from "./server-post.ts";
 
 const TICK_MS = 10_000;
-const RENEWED = z.object({
-  chain_pem: z.string(), roots_pem: z.array(z.string()).min(1), grpc_servers: z.array(z.string()).min(1),
-});
+
+interface RenewAnswer {
+  readonly chain_pem: string;
+  readonly roots_pem: readonly string[];
+  readonly grpc_servers: readonly string[];
+}
 const CALL_TIMEOUT_MS = 10_000;
 
 export interface NodeRenewalOptions {
@@ -118,9 +120,9 @@ export class NodeRenewal {
         const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
         const { trustDomain, rootsPem } = known;
         const answer = await postToServer({ server, rootsPem, trustDomain, path: "/v1/mesh/renew", body, signal });
-        const parsed = RENEWED.safeParse(answer.value);
-        if (answer.status === 200 && parsed.success) {
-          const { chain_pem, roots_pem, grpc_servers } = parsed.data;
+        const { status, value } = answer;
+        if (status === 200 && hasTexts(value, ["chain_pem"]) && hasLists(value, ["roots_pem", "grpc_servers"])) {
+          const { chain_pem, roots_pem, grpc_servers } = value as RenewAnswer;
           return { ...known, chainPem: chain_pem, rootsPem: roots_pem, servers: grpc_servers };
         }
         const { message, fix } = refusalOf(answer);

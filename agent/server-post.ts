@@ -62,6 +62,21 @@ export function refusalOf({ status, value }: ServerAnswer): { readonly message: 
   return { message: error?.message ?? `HTTP ${status}`, ...(error?.fix === undefined ? {} : { fix: error.fix }) };
 }
 
+// By hand: a schema library would cost every host 8 MB for two answers.
+
+/** Whether an answer has a text under each of these names. */
+export const hasTexts = (value: unknown, names: readonly string[]): boolean =>
+  names.every((name) => typeof fieldOf(value, name) === "string");
+
+/** Whether an answer has a list of at least one text under each of these names. */
+export const hasLists = (value: unknown, names: readonly string[]): boolean => names.every((name) => {
+  const list = fieldOf(value, name);
+  return Array.isArray(list) && list.length > 0 && list.every((item) => typeof item === "string");
+});
+
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+
 async function connectToServer({ server, rootsPem, trustDomain, signal }: ServerPost): Promise<TLSSocket> {
   const socket = connect({
     ...splitAddress(server),

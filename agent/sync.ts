@@ -8,6 +8,7 @@ import { planSync, type CatalogView, type LocalView, type SyncPlan } from "../co
 import { nextDelayMs } from "../core/antientropy/schedule.ts";
 import { MeshError } from "../core/base/errors.ts";
 import type { CheckRecord, InstanceRecord, NodeRecord } from "../core/model/catalog.ts";
+import { serviceKey } from "../core/model/names.ts";
 import type { Refusal } from "../io/gen/mesh/v1/mesh.ts";
 import type { Logger } from "../io/logger.ts";
 import type { ServerLink } from "./server-link.ts";
@@ -26,8 +27,8 @@ export interface SyncOptions {
   readonly link: ServerLink;
   readonly local: () => LocalView;
   readonly log: Logger;
-  /** A comparison was completed: what the servers accepted is registered there. */
-  readonly onSynced: () => void;
+  /** A comparison was completed: these services (`ns/name`) of this host are in the catalog. */
+  readonly onSynced: (services: ReadonlySet<string>) => void;
 }
 
 export class CatalogSync {
@@ -63,9 +64,12 @@ export class CatalogSync {
     this.#running = true;
     this.#again = false;
     try {
-      await this.#compare();
+      const instances = await this.#compare();
       this.#status = { ...this.#status, syncedAtMs: Date.now(), failures: 0, lastError: "" };
-      this.#options.onSynced();
+      const refused = new Set(this.#status.refusals.map((refusal) => refusal.id));
+      const accepted = instances.filter((instance) => !refused.has(instance.id));
+      const keys = accepted.map(({ namespace, service }) => serviceKey({ namespace, name: service }));
+      this.#options.onSynced(new Set(keys));
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -85,8 +89,9 @@ export class CatalogSync {
     this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: message };
   }
 
-  async #compare(): Promise<void> {
-    const { link, local } = this.#options;
+  /** Gives the instances that were compared. */
+  async #compare(): Promise<readonly InstanceRecord[]> {
+    const { link } = this.#options;
     const call = { timeoutMs: CALL_TIMEOUT_MS, signal: this.#closed.signal };
     const state = await link.call("nodeState", {}, call);
     const catalog: CatalogView = {
@@ -94,13 +99,12 @@ export class CatalogSync {
       instances: state.instancesJson.map((bytes) => parse(bytes) as InstanceRecord),
       checks: state.checksJson.map((bytes) => parse(bytes) as CheckRecord),
     };
-    const plan = planSync(local(), catalog);
-    if (plan === undefined) {
-      this.#status = { ...this.#status, refusals: [] };
-      return;
-    }
-    const { refusals } = await link.call("syncNode", { requestId: randomUUID(), ...encodePlan(plan) }, call);
+    const local = this.#options.local();
+    const plan = planSync(local, catalog);
+    const request = plan === undefined ? undefined : { requestId: randomUUID(), ...encodePlan(plan) };
+    const refusals = request === undefined ? [] : (await link.call("syncNode", request, call)).refusals;
     this.#noteRefusals(refusals);
+    return local.instances;
   }
 
   #noteRefusals(refusals: readonly Refusal[]): void {
