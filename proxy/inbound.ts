@@ -259,11 +259,13 @@ function startTcp(caller: Caller, instance: LocalInstance, pipe: StreamPipe): vo
       relay.abandon();
       return true;
     },
-    onOver: ({ sentBytes, receivedBytes }) => {
+    onOver: (ended) => {
       series.active--;
-      series.tcpSentBytes += sentBytes;
-      series.tcpReceivedBytes += receivedBytes;
+      series.relays.delete(ended);
+      series.tcpSentBytes += ended.sentBytes;
+      series.tcpReceivedBytes += ended.receivedBytes;
     },
   });
+  series.relays.add(relay);
   relay.attach(up);
 }

@@ -34,11 +34,13 @@ class TcpAttempts {
       onOver: (relay) => {
         this.leave();
         series.active--;
+        series.relays.delete(relay);
         series.tcpSentBytes += relay.sentBytes;
         series.tcpReceivedBytes += relay.receivedBytes;
         onOver();
       },
     });
+    series.relays.add(this.relay);
   }
 
   private leave(): void {

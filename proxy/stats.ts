@@ -7,6 +7,11 @@ import { METHOD_NAMES, Method } from "../core/http/constants.ts";
 import type { ProxyStats, Reporter } from "../core/model/telemetry.ts";
 import { Histogram } from "../core/telemetry/histogram.ts";
 
+interface Bytes {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
 /** One caller and one called service, as one side saw them. */
 export class Series {
   readonly reporter: Reporter;
@@ -20,6 +25,8 @@ export class Series {
   tcpConnections = 0;
   tcpSentBytes = 0;
   tcpReceivedBytes = 0;
+  /** TCP connections that still run: a database's lives for days, and its bytes count from the first. */
+  readonly relays = new Set<Bytes>();
 
   constructor(reporter: Reporter, source: string, destination: string) {
     this.reporter = reporter;
@@ -77,7 +84,7 @@ export class Stats {
       })),
       active: activeByService(rows),
       tcp: rows.filter((row) => row.tcpConnections > 0).map((row) => ({
-        ...pair(row), connections: row.tcpConnections, sentBytes: row.tcpSentBytes, receivedBytes: row.tcpReceivedBytes,
+        ...pair(row), connections: row.tcpConnections, ...tcpBytes(row),
       })),
       denied: rows.filter((row) => row.denied > 0 && row.reporter === "destination").map((row) => ({
         source: row.source, destination: row.destination, count: row.denied,
@@ -94,6 +101,17 @@ export class Stats {
   close(): void {
     this.loop.disable();
   }
+}
+
+/** Of the connections that ended, and of those that run. */
+function tcpBytes({ tcpSentBytes, tcpReceivedBytes, relays }: Series): Bytes {
+  let sentBytes = tcpSentBytes;
+  let receivedBytes = tcpReceivedBytes;
+  for (const relay of relays) {
+    sentBytes += relay.sentBytes;
+    receivedBytes += relay.receivedBytes;
+  }
+  return { sentBytes, receivedBytes };
 }
 
 const methodOf = (id: number): string => (id === Method.other ? "OTHER" : METHOD_NAMES[id]!);

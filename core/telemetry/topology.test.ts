@@ -61,6 +61,13 @@ test("a span selects slots, rates are per second of it", () => {
   expect(store.topology(second)[0]!.lastSeenMs).toBe(T0 + 2 * SLOT_MS);
 });
 
+test("a span that begins inside a slot takes the slot's whole count and its whole time", () => {
+  const store = new TelemetryStore();
+  for (let slot = 0; slot < 3; slot++) store.add(report({ count: 100 }), T0 + slot * SLOT_MS);
+  const span = { fromMs: T0 + SLOT_MS - 2_000, toMs: T0 + 3 * SLOT_MS };
+  expect(store.service("default/api", span)).toMatchObject({ requestCount: 300, requestRate: 10 });
+});
+
 test("an hour is kept, and a clock set back does not break the order", () => {
   const store = new TelemetryStore();
   store.add(report({ count: 1 }), T0);

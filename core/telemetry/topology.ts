@@ -217,7 +217,9 @@ function totals(edges: readonly EdgeCounts[], span: Span): TrafficTotals {
   for (const edge of edges) addEdge(sum, edge);
   const pairs: BucketPairs = [...sum.durations].sort((a, b) => a[0] - b[0]);
   const measured = pairs.reduce((total, [, count]) => total + count, 0);
-  const seconds = Math.max(1, (span.toMs - span.fromMs) / 1000);
+  // The first slot counts whole, so its whole time does too: a rate over part of it would be too high.
+  const fromMs = Math.floor(span.fromMs / SLOT_MS) * SLOT_MS;
+  const seconds = Math.max(1, (span.toMs - fromMs) / 1000);
   return {
     requestCount: sum.requests,
     requestRate: sum.requests / seconds,
