@@ -9,6 +9,7 @@ import { authorize, describeNeed, type Need } from "../core/acl/roles.ts";
 import { MeshError } from "../core/base/errors.ts";
 import type { ApiRequest, PeerCredentials } from "../io/api/router.ts";
 import { readFileIfExists } from "../io/files.ts";
+import { isAway } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
 
 const KNOWN_MS = 30_000;
@@ -80,8 +81,7 @@ export class AgentAccess {
       const { known, accessor, roles } = await this.#link.call("resolveToken", { token }, options);
       return this.#remember(key, { known, accessor, roles, atMs: nowMs });
     } catch (error) {
-      const away = error instanceof MeshError && ["UNREACHABLE", "TIMEOUT", "NO_LEADER"].includes(error.code);
-      if (away && held !== undefined && nowMs - held.atMs < EXTENDED_MS) return held;
+      if (isAway(error) && held !== undefined && nowMs - held.atMs < EXTENDED_MS) return held;
       throw error;
     }
   }

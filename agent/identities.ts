@@ -18,6 +18,7 @@ import { nodeCrypto } from "../io/crypto.ts";
 import { ensureDir } from "../io/files.ts";
 import type { Logger } from "../io/logger.ts";
 import { readCache, writeChecked } from "./checked-file.ts";
+import { logged, reasonOf } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
 
 const TICK_MS = 1_000;
@@ -167,9 +168,9 @@ export class IdentityManager {
     if (this.#closed.signal.aborted) return;
     const nowMs = Date.now();
     held.failures++;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = reasonOf(error);
     if (message !== held.error) {
-      this.#options.log.warn({ service: serviceKey(held.service), err: error }, "no certificate for a service");
+      this.#options.log.warn({ service: serviceKey(held.service), ...logged(error) }, "no certificate for a service");
     }
     held.error = message;
     if (held.renewal !== undefined) held.renewal = renewalFailed(held.renewal, nowMs, Math.random);

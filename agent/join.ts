@@ -15,6 +15,7 @@ import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
 import { fetchPinnedRoot } from "../io/tls/pinned.ts";
 import { pendingKey, type NodeCredentials } from "./credentials.ts";
+import { isAway, reasonOf } from "./reasons.ts";
 import { hasLists, hasTexts, postToServer, refusalOf, splitAddress, type ServerAnswer } from "./server-post.ts";
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
@@ -54,17 +55,14 @@ export async function joinCluster(options: JoinOptions): Promise<NodeCredentials
         return await redeem(options, ticket, server);
       } catch (error) {
         failure = error;
-        if (isFinal(error)) throw error;
-        options.log.warn({ server, reason: (error as Error).message }, "joining by this server failed");
+        if (!isAway(error)) throw error;
+        options.log.warn({ server, reason: reasonOf(error) }, "joining by this server failed");
       }
     }
     await setTimeout(backoffMs(round, RETRY), undefined, { signal: options.signal }).catch(() => undefined);
     if (options.signal.aborted) throw failure;
   }
 }
-
-const isFinal = (error: unknown): boolean =>
-  !(error instanceof MeshError) || !["UNREACHABLE", "TIMEOUT", "NO_LEADER"].includes(error.code);
 
 function checkTicket(ticket: Ticket, node: string): void {
   if (ticket.role !== "agent") {

@@ -12,6 +12,7 @@ import { loadCredentials, loadNodeId, storeCredentials, type NodeCredentials } f
 import { lockFolder } from "./folder-lock.ts";
 import { joinCluster } from "./join.ts";
 import { createMetricsPage } from "./metrics.ts";
+import { logged } from "./reasons.ts";
 import { apiSocketPath, checkOptions, type AgentOptions } from "./options.ts";
 
 export type { AgentOptions } from "./options.ts";
@@ -85,7 +86,7 @@ async function credentialsOf(options: AgentOptions, nodeId: string): Promise<Nod
     return await redeemTicket(options, ticket!, nodeId);
   } catch (error) {
     if (known === undefined) throw error;
-    log.warn({ err: error }, "the new ticket was not redeemed, this host goes on with the certificate that it has");
+    log.warn(logged(error), "the new ticket was not redeemed, this host goes on with the certificate that it has");
     return known;
   }
 }

@@ -14,6 +14,7 @@ import { renewalFailed, renewalState, type Renewal } from "../core/x509/renewal.
 import { nodeCrypto } from "../io/crypto.ts";
 import type { Logger } from "../io/logger.ts";
 import { storeCredentials, type NodeCredentials } from "./credentials.ts";
+import { logged, reasonOf } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
 import { hasLists, hasTexts, postToServer, refusalOf } from "./server-post.ts";
 
@@ -87,8 +88,8 @@ export class NodeRenewal {
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       this.#renewal = renewalFailed(this.#renewal, Date.now(), Math.random);
-      this.#lastError = error instanceof Error ? error.message : String(error);
-      log.warn({ err: error }, "the host's certificate was not renewed");
+      this.#lastError = reasonOf(error);
+      log.warn(logged(error), "the host's certificate was not renewed");
     } finally {
       this.#busy = false;
     }

@@ -6,6 +6,7 @@ import { MeshError } from "../core/base/errors.ts";
 import type { MeshClient } from "../io/gen/mesh/v1/mesh.ts";
 import { createGrpcClient, unary, type UnaryOptions } from "../io/grpc/client.ts";
 import type { NodeCredentials } from "./credentials.ts";
+import { reasonOf } from "./reasons.ts";
 
 export interface LinkStatus {
   readonly servers: readonly string[];
@@ -76,7 +77,7 @@ export class ServerLink {
       this.#lastContactMs = Date.now();
       return response as ResponseOf<K>;
     } catch (error) {
-      if (error instanceof MeshError && error.code === "UNREACHABLE") this.#lastError = error.message;
+      if (error instanceof MeshError && error.code === "UNREACHABLE") this.#lastError = reasonOf(error);
       throw error;
     }
   }

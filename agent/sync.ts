@@ -6,11 +6,11 @@
 import { randomUUID } from "node:crypto";
 import { planSync, type CatalogView, type LocalView, type SyncPlan } from "../core/antientropy/diff.ts";
 import { nextDelayMs } from "../core/antientropy/schedule.ts";
-import { MeshError } from "../core/base/errors.ts";
 import type { CheckRecord, InstanceRecord, NodeRecord } from "../core/model/catalog.ts";
 import { serviceKey } from "../core/model/names.ts";
 import type { Refusal } from "../io/gen/mesh/v1/mesh.ts";
 import type { Logger } from "../io/logger.ts";
+import { logged, reasonOf } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -82,9 +82,9 @@ export class CatalogSync {
 
   #failed(error: unknown): void {
     if (this.#closed.signal.aborted) return;
-    const message = error instanceof Error ? error.message : String(error);
-    if (this.#status.failures === 0 || !(error instanceof MeshError)) {
-      this.#options.log.warn({ err: error }, "this host's services could not be compared with the catalog");
+    const message = reasonOf(error);
+    if (message !== this.#status.lastError) {
+      this.#options.log.warn(logged(error), "this host's services could not be compared with the catalog");
     }
     this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: message };
   }

@@ -7,10 +7,11 @@ import { backoffMs } from "../core/antientropy/schedule.ts";
 import type { WatchEvent, WatchRequest } from "../io/gen/mesh/v1/mesh.ts";
 import { fromGrpcError } from "../io/grpc/errors.ts";
 import type { Logger } from "../io/logger.ts";
+import { reasonOf } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
 import type { TopicStore } from "./topic-store.ts";
 
-const RETRY = { firstMs: 100, maxMs: 5_000, random: Math.random };
+const RETRY = { firstMs: 100, maxMs: 2_000, random: Math.random };
 
 export interface WatchClientOptions {
   readonly link: ServerLink;
@@ -72,7 +73,7 @@ export class WatchClient {
       this.#options.store.apply(event);
     });
     // An ended stream says so by `end`, a broken one by `error`: either way there is one follow-up.
-    stream.on("error", (error) => this.#lost(stream, fromGrpcError(error).message));
+    stream.on("error", (error) => this.#lost(stream, reasonOf(fromGrpcError(error))));
     stream.on("end", () => this.#lost(stream, "the server ended the stream"));
     stream.write(this.#request());
   }

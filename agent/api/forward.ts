@@ -3,6 +3,7 @@ import { parseDuration } from "../../core/model/duration.ts";
 import { MeshError } from "../../core/base/errors.ts";
 import type { ApiRequest, ApiResponse } from "../../io/api/router.ts";
 import type { AgentContext } from "../context.ts";
+import { reasonOf } from "../reasons.ts";
 
 const TIMEOUT_MS = 15_000;
 /** A blocking query without `wait` lasts as long as the servers' default. */
@@ -29,7 +30,7 @@ export async function forward(context: AgentContext, req: ApiRequest): Promise<A
   } catch (error) {
     if (!(error instanceof MeshError) || error.code !== "UNREACHABLE") throw error;
     const { servers } = context.link.status();
-    throw new MeshError("UNREACHABLE", `no server answers (${servers.join(", ")}): ${error.message}`, {
+    throw new MeshError("UNREACHABLE", `no server answers (${servers.join(", ")}): ${reasonOf(error)}`, {
       fix: "check that a server runs and that its gRPC port is reachable; local verbs work without one", cause: error,
     });
   }

@@ -73,7 +73,9 @@ export function warnings(context: AgentContext): string[] {
   const node = nodeRenewal.status();
   if (node.alarm) found.push(`this host's certificate ends in ${hoursLeft(node.notAfterMs)} h: ${node.lastError}`);
   for (const { id, message, fix } of sync.status().refusals) found.push(`${id} is refused: ${message} (${fix})`);
-  if (sync.status().lastError !== "") found.push(`the catalog is not up to date: ${sync.status().lastError}`);
+  // While no server answers that has been said already.
+  const { lastError } = sync.status();
+  if (server.connected && lastError !== "") found.push(`the catalog is not up to date: ${lastError}`);
   return [...found, ...context.warnings()];
 }
 
