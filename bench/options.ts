@@ -15,10 +15,12 @@ export interface BenchOptions {
   readonly proxyFlags: readonly string[];
 }
 
-export const USAGE = `usage: npm run bench -- [--quick] [--full] [--rounds N] [--lanes a,b] [--no-write] [--proxy-flags="…"]
+export const USAGE = `usage: npm run bench -- [options]
   --quick        two short rounds
   --full         also 1, 4, 32, 128 connections, bodies of 0 and 64 kB, connection churn
   --lanes        some of: direct, haproxy-h1, haproxy-h2, envoy, mesh, mesh-one-host
+  --rounds N     interleaved rounds, 5 by default
+  --proxy-flags="…"  further Node flags for our proxies, for profiling
   --no-write     print the table, leave docs/benchmarks.md and docs/benchmarks.json alone`;
 
 /** Throws with the usage on an unknown option. */
