@@ -7,7 +7,7 @@ import { SocketPipe } from "../io/sockets/socket-pipe.ts";
 
 /** Less than the 5 s after which Node's own servers close: a request must not meet a connection that is just ending. */
 const IDLE_MAX_MS = 3_000;
-const IDLE_COUNT_MAX = 256;
+const IDLE_COUNT_MAX = 1_024;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** One connection; its owner is the exchange that uses it, or itself while idle. */

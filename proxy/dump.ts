@@ -26,7 +26,7 @@ export function describe(runtime: Runtime): unknown {
     })),
     locals: [...runtime.services.values()].map(({ key, config, policyVersion }) => ({
       service: key, protocol: config.protocol, policyVersion,
-      instances: config.instances.map(({ id, address, port, ready, draining }) => ({ id, address, port, ready, draining })),
+      instances: config.instances,
       intentions: config.intentions.length,
     })),
     certs: [...runtime.identities.values()].map(({ config }) => ({

@@ -30,7 +30,9 @@ afterAll(async () => {
 
 interface Answer { status: number; headers: Record<string, unknown>; body: Buffer; trailers: Record<string, unknown> }
 
-function call(options: { method?: string; path?: string; headers?: Record<string, string>; body?: Buffer }): Promise<Answer> {
+interface Call { method?: string; path?: string; headers?: Record<string, string>; body?: Buffer }
+
+function call(options: Call): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const req = request({ port: mesh.port, host: "127.0.0.1", path: "/", ...options }, (res) => {
       const pieces: Buffer[] = [];
@@ -65,14 +67,15 @@ function raw(bytes: string, enough: (text: string) => boolean = () => false, hal
   });
 }
 
-test("GET passes with the caller's identity told to the application and forged identity fields removed (pitfall 43)", async () => {
+test("GET passes, the application is told who calls, and forged identity fields are gone (pitfall 43)", async () => {
   let seen: IncomingMessage["headers"] = {};
   handler = (req, res) => {
     seen = req.headers;
     res.setHeader("x-mesh-error", "denied");
     res.end("hello");
   };
-  const answer = await call({ headers: { "x-mesh-source": "default/admin", "x-forwarded-client-cert": "URI=spiffe://evil" } });
+  const forged = { "x-mesh-source": "default/admin", "x-forwarded-client-cert": "URI=spiffe://evil" };
+  const answer = await call({ headers: forged });
   expect(answer.status).toBe(200);
   expect(answer.body.toString()).toBe("hello");
   expect(answer.headers["x-mesh-error"]).toBeUndefined(); // an application cannot speak for the mesh
@@ -98,7 +101,8 @@ test("bodies with a length and chunked bodies with trailers arrive whole, both w
   const plain = await call({ method: "POST", body, headers: { "content-length": String(body.length) } });
   expect(plain.body.toString()).toBe(sum);
   const chunked = await new Promise<Answer>((resolve, reject) => {
-    const req = request({ port: mesh.port, host: "127.0.0.1", method: "POST", headers: { trailer: "x-more" } }, (res) => {
+    const to = { port: mesh.port, host: "127.0.0.1", method: "POST", headers: { trailer: "x-more" } };
+    const req = request(to, (res) => {
       let text = "";
       res.on("data", (bytes: Buffer) => (text += bytes.toString()));
       res.on("end", () => resolve({
@@ -160,7 +164,8 @@ test("Expect: 100-continue is the application's to answer (pitfall 43)", async (
   const text = await new Promise<string>((resolve) => {
     let got = "";
     const socket = connect(mesh.port, "127.0.0.1");
-    socket.write("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\nconnection: close\r\n\r\n");
+    socket.write("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n");
+    socket.write("content-length: 4\r\nconnection: close\r\n\r\n");
     socket.on("data", (data) => {
       const first = got === "";
       got += data.toString();
@@ -188,7 +193,7 @@ test("an upgraded connection is opaque bytes both ways, bytes sent ahead include
   expect(text).toMatch(/^HTTP\/1\.1 101 [\s\S]*upgrade: echo[\s\S]*\r\n\r\nearly late$/);
 });
 
-test("an answer that comes before the body's end passes, and the rest of the body is thrown away (pitfall 44)", async () => {
+test("an answer before the body's end passes, and the rest of the body is thrown away (pitfall 44)", async () => {
   handler = (req, res) => {
     if (req.method === "POST") res.writeHead(413, { connection: "close" }).end("no");
     else res.end("next");
@@ -215,7 +220,7 @@ test.each([
   ["no host", "GET / HTTP/1.1\r\n\r\n", 400],
   ["a head of 70 kB", `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(70_000)}\r\n\r\n`, 431],
   ["version 2.0", "GET / HTTP/2.0\r\nhost: a\r\n\r\n", 505],
-])("%s is refused with a body that says why, and the connection ends (pitfalls 39, 40, 47)", async (_what, bytes, status) => {
+])("%s is refused with the reason, and the connection ends (pitfalls 39, 40, 47)", async (_what, bytes, status) => {
   const text = await raw(bytes);
   expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   expect(text).toMatch(/x-mesh-error: \w+/);
@@ -239,7 +244,7 @@ test("an application that answers nonsense is 502 upstream_invalid, and its conn
   odd.server.close();
 });
 
-test("an idle application connection serves again, but not after bytes that nobody asked for (pitfall 44)", async () => {
+test("an idle application connection serves again, but not after bytes beyond the answer (pitfall 44)", async () => {
   let connections = 0;
   let extra = "";
   const strict = await tcpServer((socket) => {
@@ -282,7 +287,8 @@ test("requests are counted once on each side, with method and status", async () 
   const counted = (side: Pair["source"], reporter: string): number => side.readStats().requests
     .filter((row) => row.reporter === reporter && row.method === "DELETE" && row.code === 418)
     .reduce((sum, row) => sum + row.count, 0);
-  await until("both sides counted", () => counted(mesh.source, "source") + counted(mesh.destination, "destination") === 2);
+  const both = (): number => counted(mesh.source, "source") + counted(mesh.destination, "destination");
+  await until("both sides counted", () => both() === 2);
   expect(mesh.destination.readStats().durations[0]!.count).toBeGreaterThan(0);
   expect(mesh.destination.readStats().active).toEqual([{ service: "default/api", count: 0 }]);
 });

@@ -60,8 +60,8 @@ test("curl with a certificate of the mesh calls a service over plain mTLS and HT
   };
   const args = [
     "--silent", "--show-error", "--include", "--cacert", file("ca", mesh.ca.root.certPem), "--cert",
-    file("cert", web.chainPem), "--key", file("key", web.keyPem), "--connect-to", `${SNI}:443:127.0.0.1:${mesh.inboundPort}`,
-    `https://${SNI}/`, `https://${SNI}/again`,
+    file("cert", web.chainPem), "--key", file("key", web.keyPem),
+    "--connect-to", `${SNI}:443:127.0.0.1:${mesh.inboundPort}`, `https://${SNI}/`, `https://${SNI}/again`,
   ];
   const { stdout } = await run("curl", args);
   expect(stdout.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
@@ -80,7 +80,8 @@ test("openssl sees TLS 1.3, the hybrid group and no session ticket (pitfall 31)"
     writeFileSync(join(folder, name), text);
   }
   const child = run("openssl", ["s_client", "-connect", `127.0.0.1:${mesh.inboundPort}`, "-servername", SNI, "-cert",
-    join(folder, "c"), "-key", join(folder, "k"), "-CAfile", join(folder, "r"), "-verify_return_error", "-alpn", "http/1.1"]);
+    join(folder, "c"), "-key", join(folder, "k"), "-CAfile", join(folder, "r"), "-verify_return_error",
+    "-alpn", "http/1.1"]);
   child.child.stdin!.end("GET / HTTP/1.1\r\nhost: api\r\nconnection: close\r\n\r\n");
   const { stdout } = await child;
   expect(stdout).toContain("TLSv1.3");
@@ -93,7 +94,8 @@ test("no client certificate, a foreign one, a host's own, or TLS 1.2: refused (p
   const { ca } = mesh;
   expect(await handshake({})).toMatch(/CERTIFICATE_REQUIRED|ECONNRESET|closed/);
   expect(await handshake(client(other.identity("default/web")))).toMatch(/UNKNOWN_CA|ECONNRESET|closed/);
-  expect(await handshake(client(ca.identity("default/web", "spiffe://test.mesh/node/n1")))).toMatch(/ECONNRESET|closed/);
+  expect(await handshake(client(ca.identity("default/web", "spiffe://test.mesh/node/n1"))))
+    .toMatch(/ECONNRESET|closed/);
   expect(await handshake(client(ca.identity("default/web", "spiffe://elsewhere/ns/default/sa/web"))))
     .toMatch(/ECONNRESET|closed/);
   expect(await handshake({ ...client(ca.identity("default/web")), maxVersion: "TLSv1.2" })).toMatch(/PROTOCOL_VERSION/);
@@ -120,7 +122,9 @@ test("a host that cannot prove to be the service called gets no request: 503 con
   const caller = new Runtime();
   await caller.apply(snapshot(ca, {
     identities: [ca.identity("default/web")],
-    outbounds: [outbound("default/web", "default/api", [endpoint("api", impostor.portOf("inbound"))], { protocol: "http" })],
+    outbounds: [
+      outbound("default/web", "default/api", [endpoint("api", impostor.portOf("inbound"))], { protocol: "http" }),
+    ],
   }));
   const res = await fetch(`http://127.0.0.1:${caller.portOf("default/web/default/api")}/`);
   expect(res.status).toBe(503);

@@ -19,9 +19,12 @@ import type { Flushable } from "../io/sockets/turn.ts";
 const EAGER_STREAMS_MAX = 4;
 /** Between the two steps of GOAWAY: more than a round trip. */
 const GOAWAY_STEP_MS = 1_000;
-const PING_EVERY_MS = 15_000;
-/** Without a byte from the peer for this long, pings included, it is gone. */
-const SILENCE_MAX_MS = 40_000;
+/**
+ * A host that lost its power sends no reset. A peer that was silent for so long is asked, and given up when it stays
+ * silent: soon where somebody waits for it, late where nobody does.
+ */
+const PING_AFTER_MS = { busy: 3_000, idle: 15_000 } as const;
+const SILENCE_MAX_MS = { busy: 10_000, idle: 40_000 } as const;
 
 export interface LinkOptions {
   readonly opener: boolean;
@@ -46,6 +49,7 @@ export class TunnelLink implements TunnelHandler, Flushable {
   private closing = false;
   private closed = false;
   private heardMs = performance.now();
+  private wasIdle = true;
   private pingedMs = performance.now();
 
   constructor(socket: TLSSocket, options: LinkOptions) {
@@ -94,9 +98,10 @@ export class TunnelLink implements TunnelHandler, Flushable {
     }
     const slab = this.tunnel.take();
     this.busy = true;
-    this.socket.write(size === slab.length ? slab : slab.subarray(0, size), () => {
+    this.socket.write(size === slab.length ? slab : slab.subarray(0, size), (error) => {
       this.busy = false;
       this.options.slabs.release(slab);
+      if (error) return; // 'close' follows
       if (this.tunnel.hasOutput) schedule(this);
       else this.closeIfDone();
     });
@@ -133,9 +138,12 @@ export class TunnelLink implements TunnelHandler, Flushable {
   /** About once a second. */
   tick(nowMs: number): void {
     this.tunnel.tick();
-    if (nowMs - this.heardMs > SILENCE_MAX_MS) {
+    const phase = this.tunnel.streams.size > 0 ? "busy" : "idle";
+    if (phase === "busy" && this.wasIdle) this.heardMs = nowMs; // what nobody asked for was not late
+    this.wasIdle = phase === "idle";
+    if (nowMs - this.heardMs > SILENCE_MAX_MS[phase]) {
       this.destroy();
-    } else if (nowMs - Math.max(this.heardMs, this.pingedMs) > PING_EVERY_MS) {
+    } else if (nowMs - Math.max(this.heardMs, this.pingedMs) > PING_AFTER_MS[phase]) {
       this.pingedMs = nowMs;
       this.tunnel.ping(nowMs);
     }

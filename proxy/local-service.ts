@@ -37,11 +37,12 @@ export class LocalService {
       const known = old.get(instance.id);
       const address = instance.address === "" ? "127.0.0.1" : instance.address;
       const same = known !== undefined && known.pool.host === address && known.pool.port === instance.port;
-      this.instances.set(instance.id, { config: instance, pool: same ? known.pool : new AppPool(address, instance.port) });
+      const pool = same ? known.pool : new AppPool(address, instance.port);
+      this.instances.set(instance.id, { config: instance, pool });
       if (same) old.delete(instance.id);
     }
     for (const gone of old.values()) gone.pool.close();
-    const policy = JSON.stringify(config.intentions.map(({ source, destination, action }) => [source, destination, action]));
+    const policy = JSON.stringify(config.intentions.map((one) => [one.source, one.destination, one.action]));
     if (policy === this.policy) return false;
     this.policy = policy;
     this.policyVersion++;

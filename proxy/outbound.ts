@@ -90,6 +90,10 @@ export class Outbound {
     return this.exchanges.size + this.relays.size;
   }
 
+  get isIdle(): boolean {
+    return this.connectionCount === 0;
+  }
+
   accept(socket: Socket): void {
     const pipe = new SocketPipe(socket, NO_OWNER);
     if (this.config.protocol === "http") this.startHttp(pipe);

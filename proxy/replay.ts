@@ -1,7 +1,7 @@
 // hot: holds every request until its answer begins
 /** Bytes of a request that may have to be sent again, gathered in a buffer lent by a pool. */
-const FIRST_SIZE = 4_096;
-const KEPT_MAX = 256;
+const FIRST_SIZE = 2_048;
+const KEPT_MAX = 1_024;
 /** A request larger than this is sent once only. */
 export const REPLAY_MAX = 65_536;
 

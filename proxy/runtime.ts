@@ -3,6 +3,7 @@
  * of it is put in force in one turn of the loop; listeners follow, each on its own: one that cannot be bound is named
  * in the acknowledgement, and the others serve.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { ListenerState } from "../core/model/control.ts";
 import type { BindConfig, OutboundConfig, ProxySnapshot } from "../core/model/snapshot.ts";
 import { parseServiceName } from "../core/model/names.ts";
@@ -11,6 +12,7 @@ import type { Endpoint } from "../core/traffic/balance.ts";
 import { listen } from "../io/listeners.ts";
 import type { Listener } from "../io/listeners.ts";
 import { createSlabPool } from "../io/sockets/slabs.ts";
+import { describe } from "./dump.ts";
 import { makeIdentities } from "./identity.ts";
 import type { Identity, Trust } from "./identity.ts";
 import { Inbound } from "./inbound.ts";
@@ -18,7 +20,6 @@ import { LocalService } from "./local-service.ts";
 import { Outbound } from "./outbound.ts";
 import { Stats } from "./stats.ts";
 import { HandshakeGate, TunnelGroup } from "./tunnel-group.ts";
-import { describe } from "./dump.ts";
 
 /** Tunnels opened when configuration arrives; the rest open on first use. */
 const WARM_MAX = 32;
@@ -45,6 +46,8 @@ export class Runtime {
   identities: ReadonlyMap<string, Identity> = new Map();
   readonly outbounds = new Map<string, Outbound>();
   readonly groups = new Map<string, TunnelGroup>();
+  /** Left the configuration; they end when what runs on them has. */
+  private readonly retired = new Set<Outbound | TunnelGroup>();
   private readonly random: () => number;
   private readonly slabs = createSlabPool();
   private readonly gate = new HandshakeGate();
@@ -130,11 +133,13 @@ export class Runtime {
     for (const [key, outbound] of this.outbounds) {
       if (named.has(key)) continue;
       this.outbounds.delete(key);
+      this.retired.add(outbound);
       outbound.drain();
     }
     for (const [key, group] of this.groups) {
       if (used.has(group)) continue;
       this.groups.delete(key);
+      this.retired.add(group);
       group.close();
     }
   }
@@ -222,6 +227,10 @@ export class Runtime {
     for (const service of this.services.values()) service.tick(nowMs);
     for (const outbound of this.outbounds.values()) outbound.tick(nowMs);
     for (const group of this.groups.values()) group.tick(nowMs);
+    for (const one of this.retired) {
+      one.tick(nowMs);
+      if (one.isIdle) this.retired.delete(one);
+    }
   }
 
   /** Stops accepting, lets what runs end within the time, then cuts the rest. */
@@ -231,9 +240,10 @@ export class Runtime {
     this.inbound.drain();
     for (const outbound of this.outbounds.values()) outbound.drain();
     const until = performance.now() + graceMs;
-    while (this.isBusy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    while (this.isBusy() && performance.now() < until) await delay(DRAIN_POLL_MS);
     for (const outbound of this.outbounds.values()) outbound.destroy();
     for (const group of this.groups.values()) group.destroy();
+    for (const one of this.retired) one.destroy();
     this.inbound.destroy();
     for (const service of this.services.values()) service.close();
     clearInterval(this.timer);
@@ -243,6 +253,7 @@ export class Runtime {
   private isBusy(): boolean {
     let connections = this.inbound.connectionCount;
     for (const outbound of this.outbounds.values()) connections += outbound.connectionCount;
+    for (const one of this.retired) if (one instanceof Outbound) connections += one.connectionCount;
     return connections > 0;
   }
 }

@@ -1,6 +1,8 @@
 // hot: sees every byte of every tunnel
 /* oxlint-disable max-params */
-import { CONTROL_MAX, DATA_MAX, EXTENSION_TYPE_MIN, FrameType, HEADER_SIZE, STREAM_ID_MAX, TunnelError, readU32 } from "./frames.ts";
+import {
+  CONTROL_MAX, DATA_MAX, EXTENSION_TYPE_MIN, FrameType, HEADER_SIZE, STREAM_ID_MAX, TunnelError, readU32,
+} from "./frames.ts";
 import type { TunnelErrorId } from "./frames.ts";
 
 /** Where the decoder reports, synchronously and in order. Bytes are valid during the call only. */

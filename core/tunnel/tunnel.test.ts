@@ -124,7 +124,8 @@ class Wire {
   }
 }
 
-const piece = (size: number, seed: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => (i * 7 + seed) & 255);
+const piece = (size: number, seed: number): Uint8Array =>
+  Uint8Array.from({ length: size }, (_, i) => (i * 7 + seed) & 255);
 
 function sumOf(bytes: Uint8Array, times: number): number {
   let sum = 0;
@@ -213,8 +214,9 @@ test("windows are never negative and never overrun, whatever both sides do", () 
       const theirs = wire.accepted[who];
       if (what === "open") near.push(wire.open());
       else if (what === "step") wire.step();
-      else if (what === "send" && mine !== undefined && !mine.stream.localDone) wire.near.send(mine.stream, bytes, 0, size);
-      else if (what === "sendBack" && theirs !== undefined && !theirs.stream.localDone) {
+      else if (what === "send" && mine !== undefined && !mine.stream.localDone) {
+        wire.near.send(mine.stream, bytes, 0, size);
+      } else if (what === "sendBack" && theirs !== undefined && !theirs.stream.localDone) {
         wire.far.send(theirs.stream, bytes, 0, size);
       } else if (what === "end" && mine !== undefined) wire.near.end(mine.stream);
       else if (what === "endBack" && theirs !== undefined) wire.far.end(theirs.stream);

@@ -19,7 +19,9 @@ import type { TunnelErrorId } from "./frames.ts";
 import type { SlabPool } from "./outbox.ts";
 import { TUNNEL_WINDOW, TunnelSender } from "./sender.ts";
 import type { TunnelHandler } from "./sender.ts";
-import { NO_STREAM_HANDLER, STREAM_WINDOW, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream } from "./stream.ts";
+import {
+  NO_STREAM_HANDLER, STREAM_WINDOW, STREAM_WINDOW_MAX, StreamEvent, StreamState, TunnelStream,
+} from "./stream.ts";
 import type { StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 

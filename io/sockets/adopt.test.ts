@@ -28,7 +28,7 @@ function receive(): Promise<{ text: string; reused: boolean }> {
   });
 }
 
-test("an accepted socket reads into the buffer given; where this Node cannot do that, by the 'data' event", async () => {
+test("an accepted socket reads into the buffer given; where Node cannot do that, by the 'data' event", async () => {
   expect(await onReadSelfTest()).toBe(true);
   expect(await receive()).toEqual({ text: "one two", reused: true });
   disableOnRead();
