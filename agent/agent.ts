@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { LocalView } from "../core/antientropy/diff.ts";
 import type { AgentView } from "../core/compile/snapshot.ts";
 import type { NodeTopicRecord, RootRecord } from "../core/model/catalog.ts";
+import { PROXY_NODE_FLAGS } from "../core/model/proxy-flags.ts";
 import { ensureDir } from "../io/files.ts";
 import { AgentAccess } from "./access.ts";
 import { Changes } from "./changes.ts";
@@ -224,7 +225,6 @@ function controlPath(dataDir: string): string {
 }
 
 function proxyCommand(options: AgentOptions): readonly string[] {
-  return options.proxyCommand ?? [
-    process.execPath, "--disable-warning=ExperimentalWarning", resolve(import.meta.dirname, "../proxy/main.ts"),
-  ];
+  const program = resolve(import.meta.dirname, "../proxy/main.ts");
+  return options.proxyCommand ?? [process.execPath, ...PROXY_NODE_FLAGS, program];
 }

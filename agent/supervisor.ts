@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { performance } from "node:perf_hooks";
+import { PROXY_ENVIRONMENT } from "../core/model/proxy-flags.ts";
 import type { Logger } from "../io/logger.ts";
 
 const STABLE_MS = 10_000;
@@ -101,6 +102,6 @@ export class ProxySupervisor {
 /** The proxy holds no token and needs nothing of the agent's environment but a warm compile cache. */
 function environment(): Record<string, string> {
   const cache = getCompileCacheDir();
-  const path = "/usr/local/bin:/usr/bin:/bin";
-  return cache === undefined ? { PATH: path } : { PATH: path, NODE_COMPILE_CACHE: dirname(cache) };
+  const always = { PATH: "/usr/local/bin:/usr/bin:/bin", ...PROXY_ENVIRONMENT };
+  return cache === undefined ? always : { ...always, NODE_COMPILE_CACHE: dirname(cache) };
 }
