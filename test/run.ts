@@ -13,6 +13,12 @@ const BIN = join(ROOT, "node_modules/.bin");
 /** Debian packages by the program that shows they are there. */
 const PACKAGES: Readonly<Record<string, string>> = { curl: "curl", openssl: "openssl" };
 
+/** Seconds for what could go on for ever: simulated clusters, fuzzing per target. What the environment says wins. */
+const TIME_BOXES = {
+  SIM_SECONDS: process.env["SIM_SECONDS"] ?? "120",
+  FUZZ_SECONDS: process.env["FUZZ_SECONDS"] ?? "20",
+};
+
 interface Outcome {
   passed: number;
   failed: number;
@@ -66,7 +72,9 @@ function vitest(outcome: Outcome): void {
   const folder = mkdtempSync(join(tmpdir(), "mesh-vitest-"));
   const file = join(folder, "results.json");
   try {
-    const status = run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`]);
+    const status = run(
+      "vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`], TIME_BOXES,
+    );
     const found = existsSync(file)
       ? (JSON.parse(readFileSync(file, "utf8")) as { numPassedTests: number; numFailedTests: number })
       : { numPassedTests: 0, numFailedTests: 1 };

@@ -155,7 +155,8 @@ test("length rules are lifted only for hot files that say why", () => {
 });
 
 test("no file is dead", () => {
-  const used = new Set(sources.flatMap((s) => importsOf(s).filter((i) => i.startsWith(".")).map((i) => resolved(s, i))));
+  const relatives = (s: Source): string[] => importsOf(s).filter((i) => i.startsWith("."));
+  const used = new Set(sources.flatMap((s) => relatives(s).map((i) => resolved(s, i))));
   const named = sources.map((s) => s.text).join("\n");
   const dead = sources.map((s) => s.path).filter((path) =>
     !isTest(path) && !used.has(path) && !ENTRIES.includes(path) && !named.includes(`${path.split("/").at(-1)}"`));

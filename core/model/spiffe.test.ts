@@ -110,7 +110,8 @@ describe("server names", () => {
 
   test.each([
     "", ".", "web.default", "web.default.svc", "web.default.svc.c2.mesh", "web.default.svc.c1.mesh.",
-    "web..svc.c1.mesh", ".default.svc.c1.mesh", "a.web.default.svc.c1.mesh", ".svc.c1.mesh", "svc.c1.mesh", "we_b.default.svc.c1.mesh",
+    "web..svc.c1.mesh", ".default.svc.c1.mesh", "a.web.default.svc.c1.mesh", ".svc.c1.mesh", "svc.c1.mesh",
+    "we_b.default.svc.c1.mesh",
     "server.c1.mesh",
   ])("does not read %j", (sni) => {
     expect(parseSni(sni, TD)).toBeUndefined();

@@ -176,7 +176,8 @@ export class Lab implements AsyncDisposable {
     return new Promise((done, fail) => {
       const child = spawn(MESH, args, {
         env: {
-          ...process.env, NO_COLOR: "1", MESH_HTTP_ADDR: options.api ?? this.api, MESH_TOKEN: options.token ?? this.token,
+          ...process.env, NO_COLOR: "1",
+          MESH_HTTP_ADDR: options.api ?? this.api, MESH_TOKEN: options.token ?? this.token,
         },
       });
       let stdout = "";

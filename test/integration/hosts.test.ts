@@ -133,7 +133,8 @@ describe("several hosts", () => {
     const local = { api: `127.0.1.3:${ready.http}` };
     await lab.ok(["agent", "register", "-"], { ...local, stdin: service("only", { port: 1 }) });
     const refused = await until("the refusal to be known", async () => {
-      const result = await lab.cli(["agent", "register", "-", "--wait"], { ...local, stdin: service("other", { port: 2 }) });
+      const stdin = service("other", { port: 2 });
+      const result = await lab.cli(["agent", "register", "-", "--wait"], { ...local, stdin });
       return result.code !== 0 && result;
     });
     expect(refused.stderr).toContain("mesh acl node allow h3 default/other");
