@@ -84,7 +84,7 @@ export class Agent implements AgentContext {
     const path = controlPath(dataDir);
     this.control = new ProxyControl({ path, log, pid: () => this.supervisor.pid, onChange: () => this.#onProxy() });
     this.supervisor = new ProxySupervisor({
-      command: [...proxyCommand(options), "--socket", path], log,
+      command: [...proxyCommand(options), "--socket", path], cacheDir: join(resolve(dataDir), "proxy/compiled"), log,
       shutdown: (graceMs) => this.control.shutdown(graceMs),
     });
     this.publisher = new SnapshotPublisher(this.control, () => this.#compilerView());

@@ -46,7 +46,8 @@ async function start(mode: string, command = [process.execPath, TINY, mode]): Pr
     },
   });
   supervisor = new ProxySupervisor({
-    command: [...command, "--socket", path], log, shutdown: (graceMs) => control.shutdown(graceMs),
+    command: [...command, "--socket", path], cacheDir: join(folder, "compiled"), log,
+    shutdown: (graceMs) => control.shutdown(graceMs),
   });
   await control.listen();
   supervisor.start();
