@@ -17,7 +17,8 @@ afterEach(() => {
 function start(text: string, restored?: CheckResult): (CheckResult | undefined)[] {
   const reports: (CheckResult | undefined)[] = [];
   runner = new CheckRunner({
-    node: "n1", restored: () => restored, onReport: (_id, result) => reports.push(result), onDeregister: () => undefined,
+    node: "n1", restored: () => restored, onDeregister: () => undefined,
+    onReport: (_id, result) => reports.push(result),
   });
   runner.setServices(services(text));
   return reports;
