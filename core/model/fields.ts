@@ -86,23 +86,23 @@ export class Fields {
     }
   }
 
-  /** The entry as written; null counts as absent. */
+  /** The entry as written; null and the empty string, which other programs write for "not set", count as absent. */
   entry(name: string): SourceEntry | undefined {
     this.#known.push(name);
     const key = canonical(name);
     const entry = this.#entries.get(key);
     this.#entries.delete(key);
-    return entry === undefined || (entry.value.kind === "scalar" && entry.value.value === null) ? undefined : entry;
+    return entry === undefined || isUnset(entry.value) ? undefined : entry;
   }
 
   at(entry: SourceEntry): string {
     return this.path === "" ? entry.key : `${this.path}.${entry.key}`;
   }
 
-  /** Whether the field stands there with a value other than null; asks nothing of it. */
+  /** Whether the field is set; asks nothing of it. */
   has(name: string): boolean {
     const entry = this.#entries.get(canonical(name));
-    return entry !== undefined && !(entry.value.kind === "scalar" && entry.value.value === null);
+    return entry !== undefined && !isUnset(entry.value);
   }
 
   /** Reports a value that does not fit. */
@@ -152,12 +152,13 @@ export class Fields {
     return this.wrong(entry, `one of ${allowed.map((a) => `"${a}"`).join(", ")}`, fix);
   }
 
-  /** Milliseconds of `10s`, `1m`, or of a number of nanoseconds as Consul's JSON has it. */
+  /** Milliseconds of `10s`, `1m`, or of a number of nanoseconds as Consul's JSON has it; zero counts as absent. */
   duration(name: string, { min, max }: IntegerOptions): number | undefined {
     const entry = this.entry(name);
     if (entry === undefined) return undefined;
     const value = entry.value.kind === "scalar" ? entry.value.value : undefined;
     const ms = typeof value === "string" ? parseDuration(value) : typeof value === "number" ? value / 1e6 : undefined;
+    if (ms === 0) return undefined;
     if (ms !== undefined && Math.round(ms) >= min && ms <= max) return Math.round(ms);
     const allowed = `a duration from ${sayMs(min)} to ${sayMs(max)} such as "10s"`;
     if (typeof value !== "number") return this.wrong(entry, allowed, this.report.line(entry.key, "10s"));
@@ -234,6 +235,8 @@ export function fieldsOf(report: Report, items: readonly SourceNode[], path: str
   }
   return found;
 }
+
+const isUnset = (node: SourceNode): boolean => node.kind === "scalar" && (node.value === null || node.value === "");
 
 function isDefault(node: SourceNode): boolean {
   if (node.kind === "map") return node.entries.length === 0;

@@ -62,7 +62,8 @@ test("CamelCase as the Go client sends it, nulls and defaults of unsupported fie
   const { services, warnings } = parse(JSON.stringify({
     Kind: "", ID: "web1", Name: "web", Tags: null, Port: 80, Address: "10.0.0.1", EnableTagOverride: false,
     Weights: { Passing: 10, Warning: 2 }, Namespace: "shop", Proxy: null, Meta: { a: "b" },
-    Check: { CheckID: "c", TTL: 15_000_000_000, Status: "passing", DeregisterCriticalServiceAfter: "1m" },
+    Check: { CheckID: "c", TTL: 15_000_000_000, Status: "passing", DeregisterCriticalServiceAfter: "1m", HTTP: "",
+      GRPC: "", TCP: "", Args: null, Header: null, TLSSkipVerify: false, Interval: "", Timeout: "0s" },
     Connect: { Native: false, SidecarService: { Port: 20000, Proxy: {
       Config: { protocol: "tcp" },
       Upstreams: [{ DestinationType: "service", DestinationName: "db", DestinationNamespace: "data",
