@@ -110,6 +110,12 @@ connect: {sidecar_service: {proxy: {upstreams: [{destination_name: web, local_bi
   expect(services[0]!.checks[0]!.intervalMs).toBe(90_000);
 });
 
+test("an upstream without a namespace is in the caller's own", () => {
+  const text = "{name: web, namespace: shop, port: 1, connect: {sidecar_service: {proxy: {upstreams: " +
+    "[{destination_name: db, local_bind_port: 2}]}}}}";
+  expect(parse(text).services[0]!.upstreams[0]).toMatchObject({ namespace: "shop", name: "db" });
+});
+
 test("an error names file, line, column, path, what is allowed and what was there, and the line to write", () => {
   const error = errorOf(REVIEWS.replace('"port": 9080', '\n\n"port": "8080"'));
   expect(error.code).toBe("INVALID_SERVICE");

@@ -75,7 +75,7 @@ function parseOne(fields: Fields, defaultNamespace: string): ServiceDefinition {
   const name = parseName(fields);
   const namespace = parseNamespace(fields, defaultNamespace);
   const id = parseId(fields, name);
-  const connect = parseConnect(fields);
+  const connect = parseConnect(fields, namespace);
   // Without a port a service only calls others.
   if (!fields.has("port") && connect.upstreams.length === 0) {
     fields.missing("port", "a number from 1 to 65535", fields.report.line("port", 8080));
@@ -192,7 +192,12 @@ function parseWeights(fields: Fields): ServiceDefinition["weights"] {
   return weights;
 }
 
-function parseConnect(fields: Fields): Pick<ServiceDefinition, "upstreams"> & { protocol: Protocol | undefined } {
+interface ConnectPart {
+  readonly upstreams: ServiceDefinition["upstreams"];
+  readonly protocol: Protocol | undefined;
+}
+
+function parseConnect(fields: Fields, namespace: string): ConnectPart {
   const nothing = { upstreams: [], protocol: undefined };
   const connect = fields.fields("connect");
   if (connect === undefined) return nothing;
@@ -207,7 +212,7 @@ function parseConnect(fields: Fields): Pick<ServiceDefinition, "upstreams"> & { 
   refuseForeign(sidecar);
   sidecar.done();
   if (proxy === undefined) return nothing;
-  const upstreams = parseUpstreams(proxy);
+  const upstreams = parseUpstreams(proxy, namespace);
   const config = proxy.fields("config");
   const protocol = config?.oneOf("protocol", PROTOCOLS);
   config?.done();

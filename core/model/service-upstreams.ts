@@ -2,7 +2,7 @@
 import { MINUTE_MS } from "../base/time.ts";
 import type { Balance, Protocol } from "./catalog.ts";
 import type { Fields } from "./fields.ts";
-import { DEFAULT_NAMESPACE, isLabel } from "./names.ts";
+import { isLabel } from "./names.ts";
 import type { UpstreamDefinition } from "./service.ts";
 
 const UPSTREAMS_MAX = 256;
@@ -11,11 +11,11 @@ const SOCKET_PATH_MAX = 107;
 const PROTOCOLS: readonly Protocol[] = ["http", "tcp", "auto"];
 const BALANCES: readonly Balance[] = ["round_robin", "least_request"];
 
-/** Reads the list; each upstream's place to listen must be its own. */
-export function parseUpstreams(proxy: Fields): readonly UpstreamDefinition[] {
+/** Reads the list; each upstream's place to listen must be its own. Names without a namespace are the caller's own. */
+export function parseUpstreams(proxy: Fields, ownNamespace: string): readonly UpstreamDefinition[] {
   const found: UpstreamDefinition[] = [];
   for (const fields of proxy.list("upstreams")) {
-    const upstream = parseUpstream(fields);
+    const upstream = parseUpstream(fields, ownNamespace);
     const bind = bindOf(upstream);
     if (found.some((other) => bindOf(other) === bind)) {
       fields.report.add(fields.place, `${fields.path} listens on ${bind} as another upstream does`,
@@ -32,7 +32,7 @@ export function parseUpstreams(proxy: Fields): readonly UpstreamDefinition[] {
 const bindOf = (upstream: UpstreamDefinition): string =>
   upstream.bindSocketPath === "" ? `${upstream.bindAddress}:${upstream.bindPort}` : upstream.bindSocketPath;
 
-function parseUpstream(fields: Fields): UpstreamDefinition {
+function parseUpstream(fields: Fields, ownNamespace: string): UpstreamDefinition {
   const { report } = fields;
   const name = fields.string("destination_name");
   const namespace = fields.string("destination_namespace");
@@ -40,14 +40,14 @@ function parseUpstream(fields: Fields): UpstreamDefinition {
   else if (!isLabel(name)) {
     report.add(fields.place, `${fields.path}.destination_name must be a service's name, got ${JSON.stringify(name)}`);
   }
-  if (namespace !== undefined && namespace !== "" && !isLabel(namespace)) {
+  if (namespace !== undefined && !isLabel(namespace)) {
     const got = JSON.stringify(namespace);
     report.add(fields.place, `${fields.path}.destination_namespace must be a namespace, got ${got}`);
   }
   const bind = parseBind(fields);
   const config = fields.fields("config");
   const upstream: UpstreamDefinition = {
-    namespace: namespace === undefined || namespace === "" ? DEFAULT_NAMESPACE : namespace,
+    namespace: namespace ?? ownNamespace,
     name: name ?? "",
     ...bind,
     protocol: config?.oneOf("protocol", PROTOCOLS),
