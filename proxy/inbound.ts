@@ -85,6 +85,12 @@ export class Inbound {
     return count;
   }
 
+  get streamCount(): number {
+    let count = 0;
+    for (const { link } of this.sessions) count += link?.tunnel.streams.size ?? 0;
+    return count;
+  }
+
   get connectionCount(): number {
     return this.sessions.size;
   }

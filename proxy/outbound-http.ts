@@ -124,8 +124,10 @@ export class OutboundHttp implements HttpHop {
     const pipe = exchange.upstream.detach();
     if (pipe instanceof StreamPipe) {
       // An answer that came early: the rest of the request is unwanted.
-      if (exchange.requestDone && exchange.status !== 0 && !exchange.raw) pipe.detach();
-      else pipe.destroy();
+      if (exchange.requestDone && exchange.status !== 0 && !exchange.raw) {
+        pipe.end(); // still open where a switch of protocols was asked for and not granted
+        pipe.detach();
+      } else pipe.destroy();
     }
     const endpoint = exchange.target as Endpoint | undefined;
     if (endpoint === undefined) return;

@@ -11,7 +11,7 @@ import { StreamPipe } from "./stream-pipe.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 
 /** Starts the relay; the client is reset where there is no instance. */
-export function relayOutboundTcp(outbound: Outbound, pipe: SocketPipe, onOver: () => void): TcpRelay {
+export function relayOutboundTcp(outbound: Outbound, pipe: SocketPipe, onOver: (relay: TcpRelay) => void): TcpRelay {
   const attempt = new TcpAttempts(outbound, pipe, onOver);
   attempt.next();
   return attempt.relay;
@@ -24,7 +24,7 @@ class TcpAttempts {
   private endpoint: Endpoint | undefined = undefined;
   private attempts = 0;
 
-  constructor(outbound: Outbound, pipe: SocketPipe, onOver: () => void) {
+  constructor(outbound: Outbound, pipe: SocketPipe, onOver: (relay: TcpRelay) => void) {
     this.outbound = outbound;
     const { series } = outbound;
     series.active++;
@@ -37,7 +37,7 @@ class TcpAttempts {
         series.relays.delete(relay);
         series.tcpSentBytes += relay.sentBytes;
         series.tcpReceivedBytes += relay.receivedBytes;
-        onOver();
+        onOver(relay);
       },
     });
     series.relays.add(this.relay);

@@ -110,7 +110,7 @@ export class Outbound {
   }
 
   private startTcp(pipe: SocketPipe): PipeOwner {
-    const relay = relayOutboundTcp(this, pipe, () => this.relays.delete(relay));
+    const relay = relayOutboundTcp(this, pipe, (ended) => this.relays.delete(ended));
     if (!relay.over) this.relays.add(relay);
     return relay;
   }

@@ -217,6 +217,13 @@ export class Runtime {
     return this.stats.read(this.opened + this.inbound.tunnelCount);
   }
 
+  /** Streams that are open, on tunnels of both directions. */
+  get streamCount(): number {
+    let count = this.inbound.streamCount;
+    for (const group of this.groups.values()) count += group.streamCount;
+    return count;
+  }
+
   dump(): unknown {
     return describe(this);
   }

@@ -95,6 +95,31 @@ test("a connection is reset when nothing listens at the application's port", asy
   await other.close();
 });
 
+test("no instance is a reset; a connection that runs outlives the removal of its upstream", async () => {
+  serve = (socket) => void socket.on("data", (bytes) => socket.write(bytes)).on("end", () => socket.end());
+  const other = await pair(application.port, { protocol: "tcp" });
+  const open = (): Socket => {
+    const socket = connect(other.port, "127.0.0.1");
+    clients.push(socket);
+    return socket;
+  };
+  const echo = (socket: Socket, text: string): Promise<string> => new Promise((resolve) => {
+    socket.once("data", (bytes: Buffer) => resolve(bytes.toString()));
+    socket.write(text);
+  });
+  const running = open();
+  expect(await echo(running, "one")).toBe("one");
+  const [out] = other.sourceSnapshot.outbounds;
+  await other.source.apply({ ...other.sourceSnapshot, outbounds: [{ ...out!, endpoints: [] }] });
+  const error = new Promise<string>((resolve) => open().on("error", (e: NodeJS.ErrnoException) => resolve(e.code!)));
+  expect(await error).toBe("ECONNRESET");
+  expect(await echo(running, "two")).toBe("two");
+  await other.source.apply({ ...other.sourceSnapshot, outbounds: [] });
+  expect(await echo(running, "three")).toBe("three");
+  running.destroy();
+  await other.close();
+});
+
 test("8 MB arrive unharmed each way through readers that stop and go", async () => {
   const body = randomBytes(8 * 1_048_576);
   const sum = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");

@@ -90,6 +90,10 @@ export class TunnelGroup {
     return this.options.credentials() !== undefined;
   }
 
+  get streamCount(): number {
+    return this.links.reduce((sum, link) => sum + link.tunnel.streams.size, 0);
+  }
+
   get linkCount(): number {
     return this.links.length;
   }
