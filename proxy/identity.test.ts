@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,9 +20,12 @@ const SNI = "api.default.svc.test.mesh";
 let app: Server;
 let mesh: Pair;
 let folder: string;
+let handler = (req: IncomingMessage, res: ServerResponse): void => {
+  res.end(`hello ${String(req.headers["x-mesh-source"])}`);
+};
 
 beforeAll(async () => {
-  app = createServer((req, res) => res.end(`hello ${String(req.headers["x-mesh-source"])}`));
+  app = createServer((req, res) => handler(req, res));
   await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
   mesh = await pair((app.address() as AddressInfo).port);
   folder = mkdtempSync(join(tmpdir(), "proxy-test-"));
@@ -134,6 +138,34 @@ test("a host that cannot prove to be the service called gets no request: 503 con
   expect(JSON.stringify(caller.dump())).toContain("not the one called");
   await caller.shutdown(0);
   await impostor.shutdown(0);
+});
+
+test("a plain TLS client that reads slowly gets 6 MB whole, and a large upload passes", async () => {
+  const body = randomBytes(6 * 1_048_576);
+  const sum = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+  const pieces: Buffer[] = [];
+  handler = (req, res) => {
+    req.on("data", (bytes: Buffer) => pieces.push(bytes)).on("end", () => res.end(body));
+  };
+  const got = await new Promise<Buffer>((resolve, reject) => {
+    const socket = tlsConnect({
+      host: "127.0.0.1", port: mesh.inboundPort, servername: SNI, ca: mesh.ca.root.certPem,
+      checkServerIdentity: () => undefined, ...client(mesh.ca.identity("default/web")),
+    });
+    socket.write(`POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`);
+    socket.write(body);
+    const all: Buffer[] = [];
+    socket.on("data", (bytes: Buffer) => {
+      all.push(bytes);
+      if (all.length % 100 !== 0) return;
+      socket.pause();
+      setTimeout(() => socket.resume(), 1);
+    });
+    socket.on("end", () => resolve(Buffer.concat(all)));
+    socket.on("error", reject);
+  });
+  expect(sum(got.subarray(got.indexOf("\r\n\r\n") + 4))).toBe(sum(body));
+  expect(sum(Buffer.concat(pieces))).toBe(sum(body));
 });
 
 test("the dump names what runs and holds no key", () => {

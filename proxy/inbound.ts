@@ -37,6 +37,8 @@ export interface InboundDeps {
   readonly services: () => ReadonlyMap<string, LocalService>;
   readonly identities: () => ReadonlyMap<string, Identity>;
   readonly trust: () => Trust;
+  /** A line for the log. */
+  readonly say: (line: string) => void;
 }
 
 /** One accepted connection. */
@@ -67,7 +69,12 @@ export class Inbound {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     this.tls.on("secureConnection", (socket) => this.secured(socket));
-    this.tls.on("tlsClientError", (_error, socket) => socket.destroy());
+    this.tls.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+      // One that just went away is a port check, not a client.
+      const from = socket.remoteAddress ?? "a client";
+      if (error.code !== "ECONNRESET") this.deps.say(`a handshake from ${from} failed: ${error.message}`);
+      socket.destroy();
+    });
   }
 
   private serviceFor(servername: string): { service: LocalService; identity: Identity } | undefined {
@@ -107,6 +114,8 @@ export class Inbound {
     const found = typeof socket.servername === "string" ? this.serviceFor(socket.servername) : undefined;
     const peer = peerIdentity(socket, { trustDomain, rootsPem });
     if (found === undefined || !peer.ok || peer.id.kind !== "service") {
+      const why = peer.ok ? "its certificate is not a service's" : peer.reason;
+      this.deps.say(`refused a connection from ${socket.remoteAddress}: ${why}`);
       socket.destroy();
       return;
     }

@@ -18,6 +18,8 @@ export interface ProxyOptions {
   readonly socket: string;
   /** Called once, when the process should end. */
   readonly onExit: (code: number, reason: string) => void;
+  /** Takes a line for the log. */
+  readonly say: (line: string) => void;
 }
 
 /** Connects and serves until the control socket closes or the agent says so. */
@@ -25,7 +27,7 @@ export async function startProxy(options: ProxyOptions): Promise<Runtime> {
   await onReadSelfTest();
   // A proxy that is killed writes no cache at its end; the next one would compile everything again (15 MB and 0.2 s).
   flushCompileCache();
-  const runtime = new Runtime();
+  const runtime = new Runtime({ say: options.say });
   let exiting = false;
   const exit = (code: number, reason: string): void => {
     if (exiting) return;
@@ -75,6 +77,7 @@ export async function runProxy(options: { readonly socket: string }): Promise<vo
   process.on("SIGINT", () => undefined);
   const runtime = await startProxy({
     socket: options.socket,
+    say: (line) => say(`proxy: ${line}`),
     onExit: (code, reason) => {
       say(`proxy: ends: ${reason}`);
       process.exit(code);

@@ -35,7 +35,12 @@ interface Bound {
   readonly error: string;
 }
 
+/** A peer that fails over and over must not fill the log. */
+const LINES_PER_TICK_MAX = 5;
+
 export interface RuntimeOptions {
+  /** Takes a line for the log. */
+  readonly say?: (line: string) => void;
   readonly random?: () => number;
 }
 
@@ -48,6 +53,8 @@ export class Runtime {
   readonly groups = new Map<string, TunnelGroup>();
   /** Left the configuration; they end when what runs on them has. */
   private readonly retired = new Set<Outbound | TunnelGroup>();
+  private readonly options: RuntimeOptions;
+  private lines = 0;
   private readonly random: () => number;
   private readonly slabs = createSlabPool();
   private readonly gate = new HandshakeGate();
@@ -59,6 +66,7 @@ export class Runtime {
   private applying: Promise<unknown> = Promise.resolve();
 
   constructor(options: RuntimeOptions = {}) {
+    this.options = options;
     this.random = options.random ?? Math.random;
     this.inbound = new Inbound({
       stats: this.stats,
@@ -66,6 +74,7 @@ export class Runtime {
       services: () => this.services,
       identities: () => this.identities,
       trust: () => this.trust,
+      say: (line) => this.say(line),
     });
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.timer.unref();
@@ -161,6 +170,7 @@ export class Runtime {
       onLinks: (change) => {
         this.opened += change;
       },
+      say: (line) => this.say(line),
     });
     this.groups.set(key, group);
     return group;
@@ -228,7 +238,12 @@ export class Runtime {
     return describe(this);
   }
 
+  private say(line: string): void {
+    if (++this.lines <= LINES_PER_TICK_MAX) this.options.say?.(line);
+  }
+
   private tick(): void {
+    this.lines = 0;
     const nowMs = performance.now();
     this.inbound.tick(nowMs, Date.now());
     for (const service of this.services.values()) service.tick(nowMs);

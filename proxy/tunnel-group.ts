@@ -6,6 +6,7 @@ import { connect } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { TunnelError } from "../core/tunnel/frames.ts";
 import type { SlabPool } from "../core/tunnel/outbox.ts";
+import { serviceKey } from "../core/model/names.ts";
 import type { ServiceName } from "../core/model/names.ts";
 import { serviceSni } from "../core/model/spiffe.ts";
 import { clientTlsOptions } from "../io/tls/context.ts";
@@ -37,6 +38,8 @@ export interface GroupOptions {
   readonly slabs: SlabPool;
   readonly gate: HandshakeGate;
   readonly onLinks: (change: number) => void;
+  /** A line for the log. */
+  readonly say: (line: string) => void;
 }
 
 /** Bounds the handshakes that run at once: a storm of them would stall every request. */
@@ -199,6 +202,8 @@ export class TunnelGroup {
 
   private failed(error: string): void {
     this.opening--;
+    const { host, port, destination, say } = this.options;
+    if (error !== this.lastError) say(`no tunnel to ${serviceKey(destination)} at ${host}:${port}: ${error}`);
     this.lastError = error;
     if (this.opening > 0) return;
     const waiting = this.waiters;

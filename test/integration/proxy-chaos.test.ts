@@ -26,7 +26,8 @@ function request(random: Random): string {
     `GET / HTTP/1.0\r\n\r\n`,
     `POST / HTTP/1.1\r\n${host}content-length: ${body.length}\r\n\r\n${body}`,
     `POST / HTTP/1.1\r\n${host}expect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    `POST / HTTP/1.1\r\n${host}transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\nx: y\r\n\r\n`,
+    `POST / HTTP/1.1\r\n${host}transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`
+      + "0\r\nx: y\r\n\r\n",
     `GET / HTTP/1.1\r\n${host}connection: upgrade\r\nupgrade: echo\r\n\r\n${body}`,
     `CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\nafter`,
     `GET / HTTP/1.1\r\n${host}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
@@ -113,7 +114,8 @@ function left(runtime: Runtime): string {
 /** New certificates, and a policy that comes and goes, under the traffic. */
 async function change(mesh: Pair, round: number): Promise<void> {
   const [api] = mesh.destinationSnapshot.locals;
-  if (round % 3 === 0) await mesh.source.apply({ ...mesh.sourceSnapshot, identities: [mesh.ca.identity("default/web")] });
+  const renewed = { ...mesh.sourceSnapshot, identities: [mesh.ca.identity("default/web")] };
+  if (round % 3 === 0) await mesh.source.apply(renewed);
   const intentions = round % 3 === 1 ? [] : api!.intentions;
   const identities = round % 2 === 0 ? [mesh.ca.identity("default/api")] : mesh.destinationSnapshot.identities;
   await mesh.destination.apply({ ...mesh.destinationSnapshot, identities, locals: [{ ...api!, intentions }] });
