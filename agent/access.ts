@@ -3,7 +3,6 @@
  * of group mesh may use the local verbs without a token. Over TCP a token decides; what it may do is asked of the
  * servers, remembered for a while, and for as long as no server answers.
  */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { authorize, describeNeed, type Need } from "../core/acl/roles.ts";
 import { MeshError } from "../core/base/errors.ts";
@@ -11,21 +10,12 @@ import type { ApiRequest, PeerCredentials } from "../io/api/router.ts";
 import { readFileIfExists } from "../io/files.ts";
 import { isAway } from "./reasons.ts";
 import type { ServerLink } from "./server-link.ts";
+import type { TokenCache, TokenDecision } from "./token-cache.ts";
 
+/** So long a decision is used without asking again. */
 const KNOWN_MS = 30_000;
-const UNKNOWN_MS = 5_000;
-/** How long a decision outlives the servers; a host must stay usable through a long outage, but not for ever. */
-const EXTENDED_MS = 24 * 60 * 60 * 1000;
-const ENTRIES_MAX = 1_000;
 const CALL_TIMEOUT_MS = 5_000;
 const GROUP = "mesh";
-
-interface Resolved {
-  readonly known: boolean;
-  readonly accessor: string;
-  readonly roles: readonly string[];
-  readonly atMs: number;
-}
 
 /** What a request may do. */
 export interface LocalAccess {
@@ -40,23 +30,19 @@ export interface LocalAccess {
 const LOCAL: LocalAccess = { local: true, can: () => true, require: () => undefined, requireAny: () => undefined };
 
 export class AgentAccess {
-  readonly #link: ServerLink;
-  readonly #tokens = new Map<string, Resolved>();
+  readonly #link: Pick<ServerLink, "call">;
+  readonly #tokens: TokenCache;
 
-  constructor(link: ServerLink) {
+  constructor(link: Pick<ServerLink, "call">, tokens: TokenCache) {
     this.#link = link;
+    this.#tokens = tokens;
   }
 
   /** Throws NO_TOKEN, DENIED, or UNREACHABLE when nobody can say what an unknown token may do. */
   async of(req: ApiRequest): Promise<LocalAccess> {
     if (req.peer !== undefined && isLocalUser(req.peer)) return LOCAL;
     if (req.token === "") throw new MeshError("NO_TOKEN", "Permission denied: this needs a token");
-    const { known, accessor, roles } = await this.#resolve(req.token);
-    if (!known) {
-      throw new MeshError("DENIED", "Permission denied: ACL not found: the token is unknown or has expired", {
-        fix: "use a valid token; management can make one: mesh acl token create",
-      });
-    }
+    const { accessor, roles } = await this.#resolve(req.token);
     const can = (need: Need): boolean => authorize(roles, need);
     return {
       local: false,
@@ -71,29 +57,26 @@ export class AgentAccess {
     };
   }
 
-  async #resolve(token: string): Promise<Resolved> {
-    const key = createHash("sha256").update(token).digest("base64");
-    const held = this.#tokens.get(key);
-    const nowMs = Date.now();
-    if (held !== undefined && nowMs - held.atMs < (held.known ? KNOWN_MS : UNKNOWN_MS)) return held;
+  async #resolve(token: string): Promise<TokenDecision> {
+    const held = this.#tokens.get(token);
+    if (held !== undefined && held.ageMs < KNOWN_MS) return held.decision;
+    const atMs = Date.now();
     try {
-      const options = { timeoutMs: CALL_TIMEOUT_MS };
-      const { known, accessor, roles } = await this.#link.call("resolveToken", { token }, options);
-      return this.#remember(key, { known, accessor, roles, atMs: nowMs });
+      const answer = await this.#link.call("resolveToken", { token }, { timeoutMs: CALL_TIMEOUT_MS });
+      const { known, accessor, roles, expMs } = answer;
+      if (known) {
+        const decision = { accessor, roles, expMs, atMs };
+        this.#tokens.put(token, decision);
+        return decision;
+      }
     } catch (error) {
-      if (isAway(error) && held !== undefined && nowMs - held.atMs < EXTENDED_MS) return held;
+      if (isAway(error) && held !== undefined) return held.decision;
       throw error;
     }
-  }
-
-  #remember(key: string, resolved: Resolved): Resolved {
-    this.#tokens.delete(key);
-    if (this.#tokens.size >= ENTRIES_MAX) {
-      const [oldest] = this.#tokens.keys();
-      this.#tokens.delete(oldest!);
-    }
-    this.#tokens.set(key, resolved);
-    return resolved;
+    this.#tokens.delete(token);
+    throw new MeshError("DENIED", "Permission denied: ACL not found: the token is unknown or has expired", {
+      fix: "use a valid token; management can make one: mesh acl token create",
+    });
   }
 }
 

@@ -206,9 +206,17 @@ test("a second agent on the folder, a taken inbound port, a wrong name are refus
 });
 
 test("pitfall 57: with every server down a restarted agent serves what it knew, and says so", async () => {
+  const made = await call("PUT /v1/acl/token", { token: server.managementToken!,
+    body: JSON.stringify({ Roles: ["read:default"] }) });
+  const token = (made.json as { SecretID: string }).SecretID;
+  expect((await call("GET /v1/agent/metrics", { tcp: true, token })).status).toBe(200);
   await agent.close();
   await server.close();
   agent = await startAgent(options());
+  expect((await call("GET /v1/agent/metrics", { tcp: true, token })).status).toBe(200);
+  expect(Object.keys((await call("GET /v1/agent/services", { tcp: true, token })).json)).toContain("web");
+  expect((await call("PUT /v1/agent/reload", { tcp: true, token })).text).toMatch(/lacks role management/);
+  expect((await call("GET /v1/agent/metrics", { tcp: true, token: "never-seen" })).status).toBe(503);
   const status = (await call("GET /v1/mesh/status")).json as Record<string, { state?: string; connected?: boolean }>;
   expect(status).toMatchObject({ proxy: { state: "ok" }, servers: { connected: false },
     services: [{ id: "web", status: "passing" }], certs: [{ service: "default/web", error: "" }] });

@@ -24,6 +24,7 @@ import { loadServiceFiles } from "./services-dir.ts";
 import { ProxySupervisor } from "./supervisor.ts";
 import { CatalogSync } from "./sync.ts";
 import { TelemetryTotals } from "./telemetry.ts";
+import { TokenCache } from "./token-cache.ts";
 import { TopicStore } from "./topic-store.ts";
 import { compilerInput, instanceRecord, maintenanceCheck, topicsFor } from "./view.ts";
 import { WatchClient } from "./watch-client.ts";
@@ -33,6 +34,7 @@ export class Agent implements AgentContext {
   readonly nodeId: string;
   readonly startedAtMs = Date.now();
   readonly link: ServerLink;
+  readonly tokens: TokenCache;
   readonly access: AgentAccess;
   readonly state: LocalState;
   readonly store: TopicStore;
@@ -68,8 +70,9 @@ export class Agent implements AgentContext {
 
     const link = new ServerLink(credentials);
     this.link = link;
-    this.access = new AgentAccess(link);
     const { clusterId } = credentials;
+    this.tokens = new TokenCache({ path: join(dataDir, "tokens.json"), clusterId, log, nowMs: Date.now });
+    this.access = new AgentAccess(link, this.tokens);
     const onChange = (): void => this.#recompile();
     this.store = new TopicStore({
       path: join(dataDir, "topics.json"), clusterId, log, onChange: (topic) => this.#onTopic(topic),
@@ -133,6 +136,7 @@ export class Agent implements AgentContext {
     for (const part of [this.#reporter, publisher, sync, this.#watch, nodeRenewal, identities, checks]) part.close();
     this.store.flush();
     this.state.flush();
+    this.tokens.flush();
     this.link.close();
   }
 

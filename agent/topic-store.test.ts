@@ -23,7 +23,7 @@ function open(clusterId = "c1", onChange: (topic: string) => void = () => undefi
   return store;
 }
 const event = (index: number, upserts: Record<string, unknown>, more: Partial<WatchEvent> = {}): WatchEvent => ({
-  topic: "service/default/api", index, reset: false, deletes: [],
+  topic: "service/default/api", index, reset: false, deletes: [], datacenter: "",
   upserts: Object.entries(upserts).map(([key, value]) => ({ key, valueJson: Buffer.from(JSON.stringify(value)) })),
   ...more,
 });

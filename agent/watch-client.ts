@@ -52,7 +52,7 @@ export class WatchClient {
 
   #request(): WatchRequest {
     const { store } = this.#options;
-    return { topics: this.#topics.map((key) => ({ key, index: store.get(key)?.index ?? 0 })) };
+    return { topics: this.#topics.map((key) => ({ key, index: store.get(key)?.index ?? 0, datacenter: "" })) };
   }
 
   #open(): void {

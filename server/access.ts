@@ -8,6 +8,8 @@ export interface Access {
   /** Names the token without being it; goes to logs. */
   readonly accessor: string;
   readonly roles: readonly string[];
+  /** Wall time at which the token ends; 0: never. */
+  readonly expMs: number;
   can(need: Need): boolean;
   /** Throws DENIED when the roles do not cover it. */
   require(need: Need): void;
@@ -23,11 +25,12 @@ export function authenticate(catalog: Catalog, token: string, nowMs: number): Ac
       fix: "use a valid token; management can make one: mesh acl token create",
     });
   }
-  const { accessor, roles } = record;
+  const { accessor, roles, expMs } = record;
   const can = (need: Need): boolean => authorize(roles, need);
   return {
     accessor,
     roles,
+    expMs,
     can,
     require: (need) => {
       if (can(need)) return;

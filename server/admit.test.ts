@@ -32,4 +32,7 @@ test("a revoked host's certificate stays worthless after another host has taken 
   join("second", JOINED_MS + 20_000);
   expect(call(JOINED_MS + 5)).toThrow("from before");
   expect(call(JOINED_MS + 20_001)).not.toThrow();
+  // What it said of the host outlives the ticket.
+  for (const id of ["first", "second"]) apply({ type: "ticket.delete", id }, JOINED_MS + 30_000);
+  expect(call(JOINED_MS + 5)).toThrow("from before");
 });

@@ -13,9 +13,6 @@ const BACKDATED_MS = 5 * MINUTE_MS + 1_000;
  */
 export class Admission {
   readonly #catalog: Catalog;
-  /** When each node last joined, by its tickets; made anew after a ticket has changed. */
-  #joinedAtMs = new Map<string, number>();
-  #ticketsIndex = -1;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -29,21 +26,7 @@ export class Admission {
     const node = this.#catalog.node(name);
     if (node === undefined) throw new MeshError("CERT_INVALID", `node "${name}" is not in the catalog`);
     if (node.revoked === true) throw new MeshError("CERT_INVALID", `node "${name}" was revoked`);
-    if (notBeforeMs + BACKDATED_MS >= this.#joined(name)) return;
+    if (notBeforeMs + BACKDATED_MS >= (node.joinedAtMs ?? 0)) return;
     throw new MeshError("CERT_INVALID", `the certificate is from before node "${name}" joined`);
-  }
-
-  #joined(node: string): number {
-    const index = this.#catalog.indexOf("tickets");
-    if (index !== this.#ticketsIndex) {
-      this.#ticketsIndex = index;
-      this.#joinedAtMs = new Map();
-      for (const { role, redeemed } of this.#catalog.tickets()) {
-        if (redeemed === undefined || role !== "agent") continue;
-        const known = this.#joinedAtMs.get(redeemed.node) ?? 0;
-        this.#joinedAtMs.set(redeemed.node, Math.max(known, redeemed.atMs));
-      }
-    }
-    return this.#joinedAtMs.get(node) ?? 0;
   }
 }

@@ -54,7 +54,7 @@ class Watching {
   }
 }
 
-const topic = (key: string, index = 0): Topic => ({ key, index });
+const topic = (key: string, index = 0, datacenter = ""): Topic => ({ key, index, datacenter });
 const keys = (event: WatchEvent): string[] => event.upserts.map((item) => item.key);
 const sign = (client: MeshClient, service: string): Promise<{ chainPem: string; rootsPem: string[] }> => {
   const request = { namespace: "default", service, csrDer: makeCsr().csrDer };
@@ -149,6 +149,15 @@ test("watch: an unknown topic ends the stream with its name; the health topic is
     const watching = new Watching(host.client, [topic(key)]);
     await expect(watching.until(() => false)).rejects.toThrow(key);
   }
+});
+
+test("watch keys carry a datacenter: the own one by name, another one is refused by its name", async () => {
+  const own = new Watching(host.client, [topic("roots", 0, "dc1")]);
+  expect(await own.until((e) => e.topic === "roots")).toMatchObject({ datacenter: "", reset: true });
+  own.end();
+  const away = new Watching(host.client, [topic("roots"), topic("service/default/web", 0, "dc2")]);
+  await expect(away.until(() => false)).rejects.toThrow(/"service\/default\/web": datacenter "dc2" is not known/);
+  expect(away.events).toEqual([]);
 });
 
 test("forwarded requests carry their own token and answer as over HTTP", async () => {

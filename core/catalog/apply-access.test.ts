@@ -102,6 +102,31 @@ describe("tickets", () => {
     expect(catalog.node("web-1")!.revoked).toBeUndefined();
   });
 
+  test("a host's id is no secret: a ticket that is not made out to the name does not take it over", () => {
+    const catalog = born();
+    run(catalog, ticket());
+    run(catalog, redeem());
+    run(catalog, { type: "node.allow", name: "web-1", allow: ["*"] });
+    run(catalog, ticket({ id: "thief", allow: ["default/other"] }));
+    const fix = expect.stringContaining("mesh acl ticket create --node web-1") as string;
+    expect(run(catalog, redeem({ id: "thief", csrKeyHash: "k2" }))).toMatchObject({ ok: false, code: "CONFLICT", fix });
+    expect(catalog.ticket("thief")!.redeemed).toBeUndefined();
+  });
+
+  test("a used ticket is worthless once its host was revoked, its name taken over, or a day has gone by", () => {
+    const catalog = born();
+    run(catalog, ticket());
+    run(catalog, redeem());
+    const late = { nowMs: NOW + 24 * 3_600_000 };
+    expect(run(catalog, redeem(), late)).toMatchObject({ ok: false, code: "INVALID_TICKET" });
+    expect(run(catalog, redeem()).ok).toBe(true);
+    run(catalog, { type: "node.revoke", name: "web-1" });
+    expect(run(catalog, redeem())).toMatchObject({ ok: false, code: "INVALID_TICKET" });
+    run(catalog, ticket({ id: "t2" }));
+    run(catalog, redeem({ id: "t2", nodeId: "h2", csrKeyHash: "k2" }), { nowMs: NOW + 1 });
+    expect(run(catalog, redeem(), { nowMs: NOW + 2 })).toMatchObject({ ok: false, code: "INVALID_TICKET" });
+  });
+
   test("a server's ticket makes no node", () => {
     const catalog = born();
     run(catalog, ticket({ role: "server" }));
@@ -113,9 +138,9 @@ describe("tickets", () => {
     const catalog = born();
     run(catalog, ticket());
     run(catalog, redeem());
-    run(catalog, ticket({ id: "t2", allow: ["default/api"] }));
-    run(catalog, redeem({ id: "t2", csrKeyHash: "k2" }));
-    expect(catalog.node("web-1")!.allow).toEqual(["default/api", "default/web"]);
+    run(catalog, ticket({ id: "t2", node: "web-1", allow: ["default/api"] }));
+    run(catalog, redeem({ id: "t2", csrKeyHash: "k2" }), { nowMs: NOW + 500 });
+    expect(catalog.node("web-1")).toMatchObject({ allow: ["default/api", "default/web"], joinedAtMs: NOW + 500 });
   });
 
   test("pitfall 11: their number is bounded; expired ones make room", () => {

@@ -1,10 +1,11 @@
+import { DAY_MS } from "../base/time.ts";
 import { ok, refuse, write } from "./apply-context.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { nodeConflict, writeNode } from "./apply-nodes.ts";
 import type {
   ClusterBootstrap, ClusterServers, RootAdd, TicketCreate, TicketDelete, TicketRedeem, TokenCreate, TokenDelete,
 } from "./commands.ts";
-import type { ApplyResult, ClusterRecord, TicketRecord, TokenRecord } from "./records.ts";
+import type { ApplyRefused, ApplyResult, ClusterRecord, TicketRecord, TokenRecord } from "./records.ts";
 import { byText } from "./table.ts";
 
 /** The key of the single row of table `cluster`. */
@@ -111,22 +112,45 @@ export function ticketDelete(context: ApplyContext, { id }: TicketDelete): Apply
   return ok(context);
 }
 
+/** A lost reply is asked for again within this time, or by a new ticket. */
+const REDEEM_AGAIN_MS = DAY_MS;
+
+/**
+ * A used ticket yields a new certificate, so it must not outlive what it was for: a host that was revoked, or whose
+ * name another one has taken since, still holds its ticket and its key.
+ */
+function redeemAgain(context: ApplyContext, ticket: TicketRecord, command: TicketRedeem): ApplyResult {
+  const used = ticket.redeemed!;
+  const same = used.node === command.node && used.nodeId === command.nodeId && used.csrKeyHash === command.csrKeyHash;
+  if (!same) return refuse("INVALID_TICKET", `the ticket was used by node "${used.node}"`);
+  const node = context.state.nodes.get(used.node);
+  const current = ticket.role === "server"
+    || (node?.id === used.nodeId && node.revoked !== true && node.joinedAtMs === used.atMs);
+  if (current && context.nowMs < used.atMs + REDEEM_AGAIN_MS) return ok(context, { ticket });
+  return refuse("INVALID_TICKET", `the ticket was used, and is not good for node "${used.node}" any more`);
+}
+
+/** A host's id is no secret: who takes over its name, and with it all that it may be, needs a ticket for that name. */
+function joinConflict(context: ApplyContext, ticket: TicketRecord, command: TicketRedeem): ApplyRefused | undefined {
+  const conflict = nodeConflict(context, command.node, command.nodeId);
+  const old = context.state.nodes.get(command.node);
+  if (conflict !== undefined || old === undefined || old.revoked === true || ticket.node === old.name) return conflict;
+  return refuse("CONFLICT", `node "${old.name}" is in the mesh already, and the ticket is not made out to it`,
+    `to join it again: mesh acl ticket create --node ${old.name}`);
+}
+
 /** Single use; a lost reply may be asked for again by the same host with the same key, even after the expiry. */
 export function ticketRedeem(context: ApplyContext, command: TicketRedeem): ApplyResult {
   const { state, nowMs } = context;
   const ticket = state.tickets.get(command.id);
   if (ticket === undefined) return refuse("INVALID_TICKET", "the ticket is unknown");
-  const used = ticket.redeemed;
-  if (used !== undefined) {
-    const same = used.node === command.node && used.nodeId === command.nodeId && used.csrKeyHash === command.csrKeyHash;
-    return same ? ok(context, { ticket }) : refuse("INVALID_TICKET", `the ticket was used by node "${used.node}"`);
-  }
+  if (ticket.redeemed !== undefined) return redeemAgain(context, ticket, command);
   if (ticket.expMs <= nowMs) return refuse("INVALID_TICKET", "the ticket has expired");
   if (ticket.node !== "" && ticket.node !== command.node) {
     return refuse("INVALID_TICKET", `the ticket is for node "${ticket.node}", not "${command.node}"`,
       `join as --node ${ticket.node}, or create a ticket for ${command.node}`);
   }
-  const conflict = ticket.role === "agent" ? nodeConflict(context, command.node, command.nodeId) : undefined;
+  const conflict = ticket.role === "agent" ? joinConflict(context, ticket, command) : undefined;
   if (conflict !== undefined) return conflict;
   const redeemed = {
     node: command.node, nodeId: command.nodeId, csrKeyHash: command.csrKeyHash, atMs: nowMs,

@@ -33,7 +33,7 @@ export function nodeConflict(context: ApplyContext, name: string, id: string): A
 
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])].sort(byText);
 
-/** Writes what a host says of itself, keeping what only the server decides. */
+/** Writes what a host says of itself, keeping what only the server decides; `grant`: it joins now, with this. */
 export function writeNode(context: ApplyContext, input: NodeInput, grant?: readonly string[]): NodeRecord {
   const old = context.state.nodes.get(input.name);
   const kept = old?.revoked === true ? undefined : old;
@@ -45,6 +45,7 @@ export function writeNode(context: ApplyContext, input: NodeInput, grant?: reado
     inboundPort: input.inboundPort,
     meta: input.meta,
     allow: grant === undefined ? (kept?.allow ?? []) : union(kept?.allow ?? [], grant),
+    ...(grant === undefined ? {} : { joinedAtMs: context.nowMs }),
   };
   return write(context, context.state.nodes, [record.name, record]);
 }

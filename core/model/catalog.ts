@@ -15,6 +15,8 @@ export interface NodeRecord {
   readonly meta: Readonly<Record<string, string>>;
   /** `ns/service`, `ns/*` or `*`: what may be registered and certified here. Written by the server only. */
   readonly allow: readonly string[];
+  /** Wall time of the last redemption of a ticket for this name: a certificate from before it is somebody else's. */
+  readonly joinedAtMs?: number;
   /** No longer trusted: its certificate is refused and not renewed, nothing is registered on it. */
   readonly revoked?: boolean;
   readonly modifyIndex?: number;

@@ -31,7 +31,7 @@ const handlers: MeshHandlers = {
   watch: (stream) => {
     stream.on("data", (request: WatchRequest) => {
       for (const { key } of request.topics) {
-        stream.write({ topic: key, index: 1, reset: true, upserts: [], deletes: [] });
+        stream.write({ topic: key, index: 1, reset: true, upserts: [], deletes: [], datacenter: "" });
       }
     });
     stream.on("end", () => stream.end());
@@ -136,7 +136,7 @@ test("a revoked caller's connection is cut and does not come back", async () => 
   });
   const stream = client.watch();
   const ended = new Promise((resolve) => stream.on("error", resolve));
-  stream.write({ topics: [{ key: "roots", index: 0 }] });
+  stream.write({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
   const event = await new Promise<WatchEvent>((resolve) => stream.once("data", resolve));
   expect(event.topic).toBe("roots");
   stream.on("data", () => undefined);

@@ -75,9 +75,9 @@ function nameOf(key: string): ServiceName {
 async function resolveToken(context: ServerContext, { token }: ResolveTokenRequest): Promise<ResolveTokenResponse> {
   await context.raft.readIndex();
   try {
-    const { accessor, roles } = authenticate(context.catalog, token, context.nowMs());
-    return { known: true, accessor, roles: [...roles] };
+    const { accessor, roles, expMs } = authenticate(context.catalog, token, context.nowMs());
+    return { known: true, accessor, roles: [...roles], expMs };
   } catch {
-    return { known: false, accessor: "", roles: [] };
+    return { known: false, accessor: "", roles: [], expMs: 0 };
   }
 }

@@ -61,7 +61,7 @@ test("pitfall 11: what a host does not read is not queued: changes fall together
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0 }] });
+  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
   await turn();
   for (let n = 1; n <= 500; n++) {
     apply(root(n));
@@ -83,12 +83,12 @@ test("a topic that is no longer wanted is not sent, and one that is kept goes on
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0 }, { key: "service/default/web", index: 0 }] });
+  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }, { key: "service/default/web", index: 0, datacenter: "" }] });
   await turn();
   await stream.takeAll();
   const seen = stream.sent.map((event) => [event.topic, event.reset]);
   expect(seen).toEqual([["roots", true], ["service/default/web", true]]);
-  stream.ask({ topics: [{ key: "service/default/web", index: 0 }] });
+  stream.ask({ topics: [{ key: "service/default/web", index: 0, datacenter: "" }] });
   await turn();
   apply(root(1));
   await turn();
@@ -102,7 +102,7 @@ test("a stream that has ended costs nothing more", async () => {
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0 }] });
+  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
   await turn();
   await stream.takeAll();
   stream.emit("cancelled");

@@ -1,4 +1,5 @@
 import type { Catalog } from "../../core/catalog/catalog.ts";
+import { DATACENTER } from "../../core/catalog/consul-shapes.ts";
 import { parseTopic, TouchedSet } from "../../core/catalog/topics.ts";
 import { MeshError } from "../../core/base/errors.ts";
 import { allows } from "../../core/authz/allow.ts";
@@ -68,7 +69,12 @@ export class WatchHub {
   #subscribe(watcher: Watcher, topics: readonly Topic[]): void {
     if (!this.#watchers.has(watcher)) return;
     if (topics.length > TOPICS_MAX) throw new MeshError("LIMITED", `a stream carries ${TOPICS_MAX} topics at most`);
-    for (const { key } of topics) {
+    for (const { key, datacenter } of topics) {
+      if (datacenter !== "" && datacenter !== DATACENTER) {
+        throw new MeshError("NOT_FOUND", `topic "${key}": datacenter "${datacenter}" is not known here`, {
+          fix: `leave the datacenter out, or use ${DATACENTER}`,
+        });
+      }
       const kind = parseTopic(key)?.kind;
       if (kind === undefined || kind === "health") throw new MeshError("INVALID", `"${key}" is not a topic`);
     }
@@ -194,11 +200,12 @@ class Watcher {
     const seen = this.#seen.get(topic) ?? 0;
     const index = Math.max(1, this.#catalog.indexOf(topic));
     this.#seen.set(topic, index);
-    if (!this.#permitted(topic)) return { topic, index, reset: true, upserts: [], deletes: [] };
+    const event = { topic, index, datacenter: "" };
+    if (!this.#permitted(topic)) return { ...event, reset: true, upserts: [], deletes: [] };
     const changes = this.#catalog.changesSince(topic, seen);
     const upserts = changes?.upserts ?? this.#catalog.topicItems(topic);
     const items = [...upserts].map(([key, value]) => ({ key, valueJson: Buffer.from(JSON.stringify(value)) }));
-    return { topic, index, reset: changes === undefined, upserts: items, deletes: changes?.deletes ?? [] };
+    return { ...event, reset: changes === undefined, upserts: items, deletes: changes?.deletes ?? [] };
   }
 
   /** A host sees the intentions of services that it may be, and its own record; the rest is for everybody. */

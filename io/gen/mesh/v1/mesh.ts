@@ -35,6 +35,8 @@ export interface Topic {
   key: string;
   /** 0: send a snapshot. */
   index: number;
+  /** Empty: the server's own. Another one is refused with NOT_FOUND until servers of several datacenters speak. */
+  datacenter: string;
 }
 
 export interface WatchEvent {
@@ -44,6 +46,8 @@ export interface WatchEvent {
   reset: boolean;
   upserts: Item[];
   deletes: string[];
+  /** Empty: the server's own. */
+  datacenter: string;
 }
 
 export interface Item {
@@ -139,6 +143,8 @@ export interface ResolveTokenResponse {
   accessor: string;
   /** management, write:<ns>, read:<ns> */
   roles: string[];
+  /** Wall time at which it ends; 0: never. */
+  expMs: number;
 }
 
 function createBaseWatchRequest(): WatchRequest {
@@ -188,7 +194,7 @@ export const WatchRequest: MessageFns<WatchRequest> = {
 };
 
 function createBaseTopic(): Topic {
-  return { key: "", index: 0 };
+  return { key: "", index: 0, datacenter: "" };
 }
 
 export const Topic: MessageFns<Topic> = {
@@ -198,6 +204,9 @@ export const Topic: MessageFns<Topic> = {
     }
     if (message.index !== 0) {
       writer.uint32(16).uint64(message.index);
+    }
+    if (message.datacenter !== "") {
+      writer.uint32(26).string(message.datacenter);
     }
     return writer;
   },
@@ -231,6 +240,14 @@ export const Topic: MessageFns<Topic> = {
             message.index = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.datacenter = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -245,7 +262,7 @@ export const Topic: MessageFns<Topic> = {
 };
 
 function createBaseWatchEvent(): WatchEvent {
-  return { topic: "", index: 0, reset: false, upserts: [], deletes: [] };
+  return { topic: "", index: 0, reset: false, upserts: [], deletes: [], datacenter: "" };
 }
 
 export const WatchEvent: MessageFns<WatchEvent> = {
@@ -264,6 +281,9 @@ export const WatchEvent: MessageFns<WatchEvent> = {
     }
     for (const v of message.deletes) {
       writer.uint32(42).string(v!);
+    }
+    if (message.datacenter !== "") {
+      writer.uint32(50).string(message.datacenter);
     }
     return writer;
   },
@@ -319,6 +339,14 @@ export const WatchEvent: MessageFns<WatchEvent> = {
             }
 
             message.deletes.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.datacenter = reader.string();
             continue;
           }
         }
@@ -1266,7 +1294,7 @@ export const ResolveTokenRequest: MessageFns<ResolveTokenRequest> = {
 };
 
 function createBaseResolveTokenResponse(): ResolveTokenResponse {
-  return { known: false, accessor: "", roles: [] };
+  return { known: false, accessor: "", roles: [], expMs: 0 };
 }
 
 export const ResolveTokenResponse: MessageFns<ResolveTokenResponse> = {
@@ -1279,6 +1307,9 @@ export const ResolveTokenResponse: MessageFns<ResolveTokenResponse> = {
     }
     for (const v of message.roles) {
       writer.uint32(26).string(v!);
+    }
+    if (message.expMs !== 0) {
+      writer.uint32(32).uint64(message.expMs);
     }
     return writer;
   },
@@ -1318,6 +1349,14 @@ export const ResolveTokenResponse: MessageFns<ResolveTokenResponse> = {
             }
 
             message.roles.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expMs = longToNumber(reader.uint64());
             continue;
           }
         }
