@@ -4,6 +4,7 @@ import { allows, notAllowedMessage } from "../../core/authz/allow.ts";
 import { MeshError, type ErrorCode } from "../../core/base/errors.ts";
 import { CODES } from "../../core/base/codes.ts";
 import type { NodeRecord, NodeTopicRecord } from "../../core/model/catalog.ts";
+import type { ListenerState } from "../../core/model/control.ts";
 import { parseDuration } from "../../core/model/duration.ts";
 import { DEFAULT_NAMESPACE, serviceKey } from "../../core/model/names.ts";
 import { parseServiceDefinitions } from "../../core/model/service-parse.ts";
@@ -153,6 +154,17 @@ async function waitServed(
   }
 }
 
+/** The proxy tries a taken port again and again; whoever waits should know now. */
+function checkListeners(services: readonly ServiceDefinition[], listeners: readonly ListenerState[]): void {
+  const own = (key: string): boolean => services.some((s) => key.startsWith(`${serviceKey(s)}/${s.id}/`));
+  const failed = listeners.filter(({ key, error }) => error !== "" && own(key));
+  if (failed.length === 0) return;
+  const said = failed.map(({ key, error }) => `${key}: ${error}`).join("; ");
+  throw new MeshError("ADDRESS_IN_USE", `registered, but the proxy cannot listen for an upstream: ${said}`, {
+    fix: "choose another local_bind_port, or stop what holds it: the proxy tries again by itself",
+  });
+}
+
 function missingFor(context: AgentContext, services: readonly ServiceDefinition[]): string | undefined {
   const refusal = context.sync.status().refusals.find((r) => services.some((service) => service.id === r.id));
   if (refusal !== undefined) {
@@ -169,6 +181,9 @@ function missingFor(context: AgentContext, services: readonly ServiceDefinition[
   }
   const version = context.publisher.publish();
   const proxy = context.control.status();
-  if (proxy.ackedVersion >= version) return undefined;
+  if (proxy.ackedVersion >= version) {
+    checkListeners(services, proxy.listeners);
+    return undefined;
+  }
   return proxy.nack === "" ? "the proxy has not confirmed yet" : `the proxy refuses it: ${proxy.nack}`;
 }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { stopBySignal } from "../../cli/daemon/signals.ts";
 import { createStyle, wantsColor, wantsUnicode } from "../../cli/terminal.ts";
-import { runChecks } from "./demo/check.ts";
+import { diagnose, runChecks } from "./demo/check.ts";
 import { Processes } from "./demo/processes.ts";
 import { Traffic } from "./demo/traffic.ts";
 import { type Mesh, bringUp } from "./demo/up.ts";
@@ -65,7 +65,9 @@ async function main(): Promise<number> {
     const checks = await runChecks(mesh, say);
     const ok = checks.every((c) => c.ok);
     const totalMs = Math.round(performance.now() - start);
-    process.stdout.write(`${JSON.stringify({ ok, startedMs, totalMs, checks }, null, 2)}\n`);
+    // What each host believes, where something failed: the folder with the logs is about to go.
+    const hosts = ok ? undefined : await Promise.all(mesh.hosts.map((host) => diagnose(host)));
+    process.stdout.write(`${JSON.stringify({ ok, startedMs, totalMs, checks, hosts }, null, 2)}\n`);
     return ok ? 0 : 1;
   } catch (error) {
     if (signal.aborted) return 130;

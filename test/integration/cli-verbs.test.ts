@@ -100,6 +100,15 @@ describe("mesh agent register", () => {
     expect(JSON.parse(missing.stderr)).toMatchObject({ error: { message: expect.stringContaining("no such file") } });
   });
 
+  test("an upstream port that something else holds is said with --wait", async () => {
+    const other = await lab.app((_, res) => res.end("not the mesh"));
+    const text = service("blocked", { port: 7, upstreams: { api: other.port } });
+    const { code, stderr } = await lab.cli(["agent", "register", "--wait", "-"], { stdin: text });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("registered, but the proxy cannot listen")]);
+    expect(stderr).toContain("choose another local_bind_port");
+    await lab.ok(["agent", "deregister", "blocked"]);
+  });
+
   test("deregister, and again", async () => {
     await lab.ok(["agent", "register", "-"], { stdin: service("gone", { port: 7 }) });
     expect(await lab.ok(["agent", "deregister", "gone"])).toBe("deregistered: gone\n");

@@ -1,6 +1,7 @@
 /** The service definitions of services/, with this run's ports in place of the written ones. */
+import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, type Server, createServer } from "node:net";
 import { join } from "node:path";
 
 const FOLDER = join(import.meta.dirname, "../services");
@@ -42,17 +43,36 @@ export function withPorts(definition: Definition, port: number, upstreams: Reado
   return copy;
 }
 
-/** Free ports, chosen by the system; held all at once so that no two are the same. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, async () => {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    return server;
-  }));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+export interface HeldPorts {
+  readonly ports: readonly number[];
+  /** Lets them go, for whoever is to listen there. */
+  release(): Promise<void>;
+}
+
+/** Below what the system gives to connections and to port 0: nobody gets one of these by chance. */
+const LOWEST = 20_000;
+
+/** Free ports for the upstreams; held until they are wanted, so that nothing else can take one. */
+export async function holdPorts(count: number): Promise<HeldPorts> {
+  const range = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8");
+  const highest = Math.max(LOWEST + 1_000, Number(/^\d+/.exec(range)?.[0] ?? 32_768) - 1);
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = await tryPort(randomInt(LOWEST, highest + 1));
+    if (server !== undefined) servers.push(server);
+  }
+  return {
+    ports: servers.map((server) => (server.address() as AddressInfo).port),
+    release: async () => {
+      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    },
+  };
+}
+
+function tryPort(port: number): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(undefined));
+    server.unref().listen(port, "127.0.0.1", () => resolve(server));
+  });
 }

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseApiAddress } from "../../../io/client-address.ts";
 import { type ApiClient, createApiClient } from "../../../io/client.ts";
-import { freePorts, readDefinition, upstreamsOf, withPorts } from "./definitions.ts";
+import { type HeldPorts, holdPorts, readDefinition, upstreamsOf, withPorts } from "./definitions.ts";
 import { HOSTS, INTENTIONS, type HostPlan, type ServicePlan } from "./layout.ts";
 import { type Processes, meshOk } from "./processes.ts";
 
@@ -43,6 +43,7 @@ export async function bringUp(folder: string, processes: Processes, say: Say): P
   const env = hosts[0]!.env;
   say("mesh agent register, for each service definition");
   const written = writeDefinitions(folder, apps);
+  await apps.held.release();
   const [, created] = await Promise.all([
     Promise.all(HOSTS.map((plan, i) => meshOk(
       ["agent", "register", "--wait", ...plan.services.map((s) => written.get(s.file)!)], hosts[i]!.env))),
@@ -95,6 +96,7 @@ async function startHost(
 interface Applications {
   readonly ports: ReadonlyMap<string, number>;
   readonly upstreams: ReadonlyMap<string, number>;
+  readonly held: HeldPorts;
 }
 
 const SERVICES: readonly ServicePlan[] = HOSTS.flatMap((plan) => plan.services);
@@ -102,14 +104,14 @@ const SERVICES: readonly ServicePlan[] = HOSTS.flatMap((plan) => plan.services);
 async function startApplications(processes: Processes): Promise<Applications> {
   const wanted = SERVICES.flatMap(({ file }) =>
     upstreamsOf(readDefinition(file)).map((u) => ({ file, destination: u.destination_name })));
-  const free = await freePorts(wanted.length);
-  const upstreams = new Map(wanted.map(({ file, destination }, i) => [`${file}>${destination}`, free[i]!]));
+  const held = await holdPorts(wanted.length);
+  const upstreams = new Map(wanted.map(({ file, destination }, i) => [`${file}>${destination}`, held.ports[i]!]));
   const ports = await Promise.all(SERVICES.map(async ({ file, application, args }) => {
     const given = wanted.filter((w) => w.file === file)
       .flatMap((w) => [`--${w.destination}-port`, String(upstreams.get(`${file}>${w.destination}`))]);
     return [file, await processes.application(file, [application, ...args, ...given])] as const;
   }));
-  return { ports: new Map(ports), upstreams };
+  return { ports: new Map(ports), upstreams, held };
 }
 
 /** Writes this run's definitions beside its other files and returns each one's path. */
