@@ -2,6 +2,9 @@ import type { Head } from "../core/http/head.ts";
 import type { ProxyErrorCode } from "../core/model/proxy-errors.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 
+/** RFC 9110 section 7.6.2: such a request is not forwarded, and a proxy has nothing of its own to say to it. */
+export const LAST_HOP = "Max-Forwards is 0: the request ends at this proxy";
+
 /**
  * What differs between the two hops of a request: where it goes, and what is counted. The exchange calls these; each
  * hop answers with `attach`, `answer`, or later.

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { PROXY_ERRORS } from "../core/model/proxy-errors.ts";
 import { pair, tcpServer, until } from "./testing/mesh.ts";
 import type { Pair } from "./testing/mesh.ts";
 
@@ -291,6 +293,20 @@ test("requests are counted once on each side, with method and status", async () 
   await until("both sides counted", () => both() === 2);
   expect(mesh.destination.readStats().durations[0]!.count).toBeGreaterThan(0);
   expect(mesh.destination.readStats().active).toEqual([{ service: "default/api", count: 0 }]);
+});
+
+test("Max-Forwards counts down and ends at zero (pitfall 43, RFC 9110 section 7.6.2)", async () => {
+  handler = (req, res) => res.end(`forwarded with ${req.headers["max-forwards"]}`);
+  const answer = await call({ method: "OPTIONS", headers: { "max-forwards": "5" } });
+  expect(answer.body.toString()).toBe("forwarded with 3"); // two proxies
+  const last = await call({ method: "OPTIONS", headers: { "max-forwards": "0" } });
+  expect([last.status, last.headers["x-mesh-error"]]).toEqual([400, "bad_request"]);
+});
+
+test("docs/proxy.md names every code and its status", () => {
+  const text = readFileSync(new URL("../docs/proxy.md", import.meta.url), "utf8");
+  const documented = [...text.matchAll(/^\| `(\w+)` \| (\d+)/gm)].map(([, code, status]) => `${code} ${status}`);
+  expect(documented).toEqual(Object.entries(PROXY_ERRORS).map(([code, { status }]) => `${code} ${status}`));
 });
 
 test("pipelined requests before a half-close are all answered", async () => {

@@ -140,6 +140,29 @@ test("a host that cannot prove to be the service called gets no request: 503 con
   await impostor.shutdown(0);
 });
 
+test("a peer that breaks mesh/1 gets a GOAWAY that says why, and the others are served", async () => {
+  const web = client(mesh.ca.identity("default/web"));
+  const says = (bytes: Uint8Array): Promise<Buffer> => new Promise((resolve, reject) => {
+    const socket = tlsConnect({
+      host: "127.0.0.1", port: mesh.inboundPort, servername: SNI, ca: mesh.ca.root.certPem,
+      checkServerIdentity: () => undefined, ALPNProtocols: ["mesh/1"], ...web,
+    });
+    const all: Buffer[] = [];
+    socket.on("secureConnect", () => socket.write(bytes));
+    socket.on("data", (data: Buffer) => all.push(data));
+    socket.on("end", () => resolve(Buffer.concat(all)));
+    socket.on("error", reject);
+  });
+  // A frame of type 9: GOAWAY, last stream 2^31-1, code 17 (frameType).
+  const goaway = await says(Uint8Array.of(0, 0, 9, 0, 0, 0, 0, 0));
+  expect(goaway.toString("hex")).toBe("00080500000000007fffffff00000011");
+  for (let i = 0; i < 30; i++) {
+    const got = await says(Buffer.concat([randomBytes(2), Buffer.of(7 + i), randomBytes(300)]));
+    expect(got.readUInt8(2)).toBe(5);
+  }
+  expect(await handshake(web)).toContain("200");
+});
+
 test("a plain TLS client that reads slowly gets 6 MB whole, and a large upload passes", async () => {
   const body = randomBytes(6 * 1_048_576);
   const sum = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");

@@ -9,6 +9,7 @@ import { serviceSpiffeId } from "../core/model/spiffe.ts";
 import { Refusal } from "../core/tunnel/frames.ts";
 import type { AppConnection } from "./app-pool.ts";
 import type { HttpExchange } from "./http-exchange.ts";
+import { LAST_HOP } from "./http-hop.ts";
 import type { HttpHop } from "./http-hop.ts";
 import { isIdempotent } from "./http-upstream.ts";
 import type { LocalInstance, LocalService } from "./local-service.ts";
@@ -79,6 +80,7 @@ export class InboundHttp implements HttpHop {
       exchange.answer("denied", `no intention allows ${caller.key} to call ${caller.service.key}`);
       return;
     }
+    if (head.maxForwards === 0) return exchange.answer("bad_request", LAST_HOP);
     const instance = this.options.instance ?? caller.service.anyReady();
     if (instance === undefined) {
       exchange.answer("no_healthy_instance");

@@ -68,7 +68,15 @@ export class Inbound {
       }),
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    this.tls.on("secureConnection", (socket) => this.secured(socket));
+    this.tls.on("secureConnection", (socket) => {
+      try {
+        this.secured(socket);
+      } catch (error) {
+        // Whatever a certificate holds, it must not end the process for everybody else.
+        this.deps.say(`refused a connection from ${socket.remoteAddress}: ${String(error)}`);
+        socket.destroy();
+      }
+    });
     this.tls.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
       // One that just went away is a port check, not a client.
       const from = socket.remoteAddress ?? "a client";

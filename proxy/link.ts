@@ -17,6 +17,8 @@ import type { Flushable } from "../io/sockets/turn.ts";
 
 /** Up to this many streams nobody waits for company. */
 const EAGER_STREAMS_MAX = 4;
+/** A peer that broke the protocol has this long to read why. */
+const ERROR_LINGER_MS = 1_000;
 /** Between the two steps of GOAWAY: more than a round trip. */
 const GOAWAY_STEP_MS = 1_000;
 /**
@@ -131,6 +133,7 @@ export class TunnelLink implements TunnelHandler, Flushable {
   }
 
   destroy(): void {
+    if (this.closed) return;
     this.socket.destroy();
     this.socketClosed();
   }
@@ -164,7 +167,8 @@ export class TunnelLink implements TunnelHandler, Flushable {
   onError(): void {
     this.draining = true;
     this.closing = true;
-    this.socket.end();
+    schedule(this); // the GOAWAY that says why; then the socket ends
+    setTimeout(() => this.destroy(), ERROR_LINGER_MS).unref();
   }
 
   onIdle(): void {

@@ -8,6 +8,7 @@ import type { Failure } from "../core/traffic/retry.ts";
 import { Refusal } from "../core/tunnel/frames.ts";
 import { NO_OWNER } from "../io/sockets/pipe.ts";
 import type { HttpExchange } from "./http-exchange.ts";
+import { LAST_HOP } from "./http-hop.ts";
 import type { HttpHop } from "./http-hop.ts";
 import { isIdempotent } from "./http-upstream.ts";
 import type { TunnelLink } from "./link.ts";
@@ -27,6 +28,7 @@ export class OutboundHttp implements HttpHop {
 
   route(exchange: HttpExchange, head: Head): void {
     this.outbound.series.active++;
+    if (head.maxForwards === 0) return exchange.answer("bad_request", LAST_HOP);
     exchange.prepare(head);
     if (!this.tryNext(exchange)) exchange.answer(this.whyNone());
   }

@@ -68,10 +68,11 @@ export class Stats {
     return made;
   }
 
-  /** Cumulative since the start, sorted by key. */
+  /** Counters since the start; the loop's delay since the last read. */
   read(tunnels: number): ProxyStats {
     const rows = [...this.series.values()];
     const delayMs = this.loop.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+    this.loop.reset();
     const { user, system } = process.cpuUsage();
     const pair = ({ reporter, source, destination }: Series) => ({ reporter, source, destination });
     return {
