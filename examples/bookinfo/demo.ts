@@ -62,7 +62,7 @@ async function main(): Promise<number> {
       await liveView(mesh, signal);
       return 0;
     }
-    const checks = await runChecks(mesh, say);
+    const checks = await runChecks(mesh, say, signal);
     const ok = checks.every((c) => c.ok);
     const totalMs = Math.round(performance.now() - start);
     // What each host believes, where something failed: the folder with the logs is about to go.

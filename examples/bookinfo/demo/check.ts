@@ -41,12 +41,13 @@ const CHECKS: readonly (readonly [name: string, check: Check])[] = [
   ["the topology shows who calls whom", topology],
 ];
 
-export async function runChecks(mesh: Mesh, say: (text: string) => void): Promise<CheckResult[]> {
+export async function runChecks(mesh: Mesh, say: (text: string) => void, signal: AbortSignal): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
   const traffic = new Traffic(mesh.ports.get("productpage")!, PER_SECOND);
   traffic.start();
   try {
     for (const [name, check] of CHECKS) {
+      signal.throwIfAborted();
       const start = performance.now();
       const result = await check(mesh, traffic).then(
         (detail) => ({ name, ok: true, detail }),
