@@ -29,6 +29,14 @@ const say = (text: string): void => {
 };
 
 
+/** A start that is cut short goes on in its own time, into processes that end; nobody waits for it. */
+function unlessStopped<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("stopped")), { once: true });
+    work.then(resolve, reject);
+  });
+}
+
 async function liveView(mesh: Mesh, signal: AbortSignal): Promise<void> {
   const { stdout } = process;
   const style = createStyle(wantsColor("auto", process.env, stdout.isTTY), wantsUnicode(process.env));
@@ -53,7 +61,7 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "mesh-demo-"));
   const processes = new Processes(folder);
   try {
-    const mesh = await bringUp(folder, processes, say);
+    const mesh = await unlessStopped(signal, bringUp(folder, processes, say));
     writeFileSync(join(folder, "token"), `${mesh.env["MESH_TOKEN"]}\n`, { mode: 0o600 });
     const startedMs = Math.round(performance.now() - start);
     say(`everything runs after ${(startedMs / 1000).toFixed(1)} s`);

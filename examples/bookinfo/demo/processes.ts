@@ -23,6 +23,7 @@ export class Processes {
   readonly #children = new Map<string, ChildProcess>();
   readonly #logs: WriteStream[] = [];
   readonly #folder: string;
+  #stopping = false;
 
   /** `folder` takes one log file for each child. */
   constructor(folder: string) {
@@ -84,6 +85,7 @@ export class Processes {
 
   /** Applications first, then agents with their proxies, then the server: the other way round they would complain. */
   async stopAll(): Promise<void> {
+    this.#stopping = true;
     const names = [...this.#children.keys()];
     const rank = (name: string): number => (name === "server" ? 2 : name.startsWith("agent-") ? 1 : 0);
     for (const wave of [0, 1, 2]) {
@@ -93,6 +95,7 @@ export class Processes {
   }
 
   #spawn(name: string, command: string, args: readonly string[]): ChildProcess {
+    if (this.#stopping) throw new Error(`${name} is not started any more: the demo stops`);
     const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], cwd: this.#folder });
     const log = createWriteStream(this.logFile(name), { mode: 0o600 });
     child.stdout.pipe(log, { end: false });
