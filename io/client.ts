@@ -7,6 +7,7 @@ import { Agent as TlsAgent, request as httpsRequest } from "node:https";
 import { CODES } from "../core/base/codes.ts";
 import { MeshError, type ErrorCode } from "../core/base/errors.ts";
 import { type ApiAddress, formatApiAddress } from "./client-address.ts";
+import type { ApiTls } from "./client-tls.ts";
 
 export interface ClientOptions {
   readonly address: ApiAddress;
@@ -84,7 +85,7 @@ interface Sending {
   readonly call: CallOptions;
 }
 
-function requestOptions(sending: Sending, body: string | undefined): RequestOptions {
+function requestOptions(sending: Sending, body: string | undefined, tls: ApiTls | undefined): RequestOptions {
   const { options, call } = sending;
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(call.query ?? {})) {
@@ -100,7 +101,7 @@ function requestOptions(sending: Sending, body: string | undefined): RequestOpti
   const common = { agent: sending.agent, method: sending.method, path, headers };
   const to = options.address;
   if (to.kind === "unix") return { ...common, socketPath: to.path, headers: { ...headers, host: "localhost" } };
-  return { ...common, host: to.host, port: to.port, ...(options.caPem === undefined ? {} : { ca: options.caPem }) };
+  return { ...common, host: to.host, port: to.port, ...tls };
 }
 
 async function send(sending: Sending): Promise<CallResult> {
@@ -109,10 +110,15 @@ async function send(sending: Sending): Promise<CallResult> {
   const timeout = AbortSignal.timeout(timeoutMs);
   const stops = [options.signal, call.signal].filter((s) => s !== undefined);
   const body = call.body === undefined || typeof call.body === "string" ? call.body : JSON.stringify(call.body);
-  const start = options.address.kind === "tcp" && options.address.tls ? httpsRequest : httpRequest;
+  const overTls = options.address.kind === "tcp" && options.address.tls;
+  const start = overTls ? httpsRequest : httpRequest;
+  // Reading certificates is loaded where it is wanted: most commands speak to a socket or to loopback.
+  const withRoots = overTls && options.caPem !== undefined;
+  const tls = withRoots ? (await import("./client-tls.ts")).apiTls(options.caPem) : undefined;
   try {
     return await new Promise<CallResult>((resolve, reject) => {
-      const req = start({ ...requestOptions(sending, body), signal: AbortSignal.any([timeout, ...stops]) }, (res) => {
+      const signal = AbortSignal.any([timeout, ...stops]);
+      const req = start({ ...requestOptions(sending, body, tls), signal }, (res) => {
         const parts: Buffer[] = [];
         let size = 0;
         res.on("data", (part: Buffer) => {
@@ -144,6 +150,8 @@ function timeoutError(sending: Sending, timeoutMs: number, cause: unknown): Mesh
   });
 }
 
+const ROOTS = "set MESH_CACERT to a file with the mesh's roots: mesh ca roots --format json | jq -r '.[].pem'";
+
 /** What the operating system said, in words, and what to do about it. */
 function connectError(address: ApiAddress, cause: unknown): MeshError {
   const { code, message } = cause as NodeJS.ErrnoException;
@@ -162,6 +170,11 @@ function connectError(address: ApiAddress, cause: unknown): MeshError {
     ETIMEDOUT: [`${where} does not answer`, "check the address in MESH_HTTP_ADDR and the network"],
     ECONNRESET: [`${where} closed the connection`, "is it an https port? write https:// in MESH_HTTP_ADDR"],
     EPROTO: [`${where} does not speak TLS`, "write http:// in MESH_HTTP_ADDR"],
+    SELF_SIGNED_CERT_IN_CHAIN: [`the certificate of ${where} has an unknown root`, ROOTS],
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: [`the certificate of ${where} has an unknown root`, ROOTS],
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [`the certificate of ${where} has an unknown root`, ROOTS],
+    DEPTH_ZERO_SELF_SIGNED_CERT: [`the certificate of ${where} has an unknown root`, ROOTS],
+    ERR_TLS_CERT_ALTNAME_INVALID: [`the certificate of ${where} is for another name`, ROOTS],
   };
   const [reason, fix] = reasons[code ?? ""] ?? [`${where} cannot be reached: ${message}`, start];
   return new MeshError("UNREACHABLE", reason, { where, fix, cause });
