@@ -38,6 +38,7 @@ describe("what a command runs with", () => {
     expect(tokenFrom({ MESH_TOKEN: "", MESH_TOKEN_FILE: one }, undefined)).toBe("one");
     expect(tokenFrom({}, undefined)).toBeUndefined();
     expect(() => tokenFrom({}, file("\n"))).toThrow("holds no token");
+    expect(() => tokenFrom({ MESH_TOKEN: "a\nb: c" }, undefined)).toThrow("characters that no token has");
     expect(() => tokenFrom({ MESH_TOKEN_FILE: "/nonexistent/t" }, undefined)).toThrow("cannot be read");
   });
 

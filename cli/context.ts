@@ -110,7 +110,7 @@ function caFrom(env: Env): string | undefined {
 /** `--token-file`, MESH_TOKEN, MESH_TOKEN_FILE in this order. */
 export function tokenFrom(env: Env, flagFile: string | undefined): string | undefined {
   const direct = nonEmpty(env["MESH_TOKEN"]);
-  if (flagFile === undefined && direct !== undefined) return direct.trim();
+  if (flagFile === undefined && direct !== undefined) return checkToken(direct.trim(), "MESH_TOKEN");
   const file = flagFile ?? nonEmpty(env["MESH_TOKEN_FILE"]);
   if (file === undefined) return undefined;
   const where = flagFile === undefined ? "MESH_TOKEN_FILE" : "--token-file";
@@ -126,7 +126,15 @@ export function tokenFrom(env: Env, flagFile: string | undefined): string | unde
     });
   }
   if (token === "") throw new MeshError("INVALID", `${file} holds no token`, { where, fix: "write the token into it" });
-  return token;
+  return checkToken(token, where);
+}
+
+/** It goes into a header line; what could not is refused here, without showing it. */
+function checkToken(token: string, where: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new MeshError("INVALID", "the token holds blanks or other characters that no token has", {
+    where, fix: "copy the token again, alone on one line",
+  });
 }
 
 /** A file's text, or standard input for `-`. */

@@ -20,8 +20,9 @@ const CONFIGURATION = {
 export async function parseArgs({ path, spec, rest }: Resolved): Promise<Args> {
   const command = path.join(" ");
   const options = optionsOf(spec);
-  const parser = yargs(joinValues(rest, options))
-    .help(false).version(false).exitProcess(false).showHelpOnFail(false)
+  const parser = yargs(joinValues(rest, options, command))
+    // Messages are matched by people and by searches: the same in every locale.
+    .locale("en").help(false).version(false).exitProcess(false).showHelpOnFail(false)
     .parserConfiguration(CONFIGURATION)
     .fail((message: string | undefined, error: Error | undefined) => {
       throw new MeshError("USAGE", message ?? error?.message ?? "", { fix: `${command} --help` });
@@ -46,13 +47,14 @@ export async function parseArgs({ path, spec, rest }: Resolved): Promise<Args> {
 }
 
 /** `--file -` as `--file=-`: the parser would take a value that begins with a hyphen for an option. */
-function joinValues(words: readonly string[], options: readonly OptionSpec[]): string[] {
+function joinValues(words: readonly string[], options: readonly OptionSpec[], command: string): string[] {
   const joined: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     const value = words[i + 1];
     if (word === "--") return [...joined, ...words.slice(i)];
-    if (word.startsWith("-") && word !== "-" && value !== undefined && takesNext(word, options)) {
+    if (word.startsWith("-") && word !== "-" && takesNext(word, options)) {
+      if (value === undefined) throw new MeshError("USAGE", `${word} needs a value`, { fix: `${command} --help` });
       joined.push(`${word}=${value}`);
       i++;
     } else joined.push(word);

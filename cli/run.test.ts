@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { CODES } from "../core/base/codes.ts";
@@ -38,10 +36,7 @@ describe("the command tree", () => {
     const shorts = optionsOf(spec).flatMap((o) => o.short ?? []);
     expect(new Set(shorts).size).toBe(shorts.length);
     expect(UNBUILT.has(name.replace(/^mesh /, ""))).toBe(false);
-    if (spec.load !== undefined) {
-      const file = /import\("\.\.\/(commands\/[a-z-]+\.ts)"/.exec(spec.load.toString())?.[1];
-      if (file !== undefined) expect(existsSync(resolve(import.meta.dirname, file))).toBe(true);
-    }
+    if (spec.load !== undefined) expect(typeof (await spec.load()).run).toBe("function");
   });
 
   test("every example is a command line that the tree knows", async () => {
@@ -79,7 +74,9 @@ describe("a command line that is wrong", () => {
   test("missing and surplus arguments are named", async () => {
     expect((await cli("instances")).err).toContain("needs SERVICE");
     expect((await cli("instances", "a", "b")).err).toContain('"b" is one argument too many');
-    expect((await cli("services", "--token-file")).code).toBe(2);
+    const valueless = await cli("services", "--token-file");
+    expect([valueless.code, valueless.err]).toEqual([2, expect.stringContaining("--token-file needs a value")]);
+    expect((await cli("--format", "json", "version")).out).toContain('"node"');
     expect((await cli("dev", "--http-port", "x")).err).toContain("--http-port must be a whole number");
     expect((await cli("acl", "token")).err).toContain("needs a subcommand: create, list, delete");
   });
