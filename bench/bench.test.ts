@@ -82,11 +82,13 @@ test("the report judges each bar by the median of its rounds, and counts failure
   });
   const lanes = [lane("direct", [0, 0, 0], 1), lane("haproxy-h2", [50, 50, 50], 2, 1), lane("mesh", [60, 65, 500], 4)];
   const tools = { versions: ["x 1"], missing: ["y"], wrk: "", nginx: "", haproxy: "", envoy: "" };
-  const report = makeReport(lanes, tools, 3);
+  const report = makeReport(lanes, tools, { rounds: 3, loadBefore: 9_999 });
   expect(report.bars.map((bar) => [bar.value, bar.value <= bar.max])).toEqual(
     [[1.3, true], [3, false], [30, true], [3, false]]);
   const text = toMarkdown(report);
   expect(text).toContain("| mesh | 65.0 (60–500) | 1.30 |");
   expect(text).toContain("MISSED: p99 at 1000 requests/s on 16 connections, minus direct: 3.00 ms (bar 2)");
   expect(text).toContain("Missing: y.");
+  expect(text).toContain("busy with other work** (load average 9999.0");
+  expect(toMarkdown(makeReport(lanes, tools, { rounds: 3, loadBefore: 0 }))).not.toContain("busy");
 });

@@ -3,7 +3,7 @@
  * loopback only. Prints a table, writes docs/benchmarks.md and docs/benchmarks.json. Ends everything it started.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeCertificates } from "./certificates.ts";
 import { startEnvoy } from "./lanes/envoy.ts";
@@ -55,6 +55,7 @@ function writeDocument(markdown: string, json: unknown, folder: string): void {
 }
 
 async function bench(options: BenchOptions): Promise<void> {
+  const loadBefore = loadavg()[0]!;
   const processes = new Processes();
   const folder = mkdtempSync(join(tmpdir(), "mesh-bench-"));
   const interrupt = new AbortController();
@@ -70,7 +71,7 @@ async function bench(options: BenchOptions): Promise<void> {
       const context = { processes, tools, certificates, folder, backendPort, proxyFlags: options.proxyFlags };
       const lanes = await startLanes(context, options.lanes);
       const results = await measure(lanes, tools, options, (line) => console.error(line));
-      const report = makeReport(results, tools, options.rounds);
+      const report = makeReport(results, tools, { rounds: options.rounds, loadBefore });
       const markdown = toMarkdown(report);
       console.log(markdown);
       if (options.out !== undefined) writeDocument(markdown, report, options.out);

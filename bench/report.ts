@@ -1,6 +1,6 @@
 /** Figures as a table for people and as JSON, and what they say about the bars. */
 import { readFileSync } from "node:fs";
-import { cpus, loadavg, release } from "node:os";
+import { cpus, release } from "node:os";
 import type { LaneResult } from "./measure.ts";
 import { differences, median, ratios } from "./statistics.ts";
 import type { Tools } from "./tools.ts";
@@ -15,6 +15,8 @@ export interface Bar {
 export interface Report {
   readonly measuredAt: string;
   readonly machine: string;
+  /** Load average before the start, where other work ran on the machine. */
+  readonly busyWith: number | undefined;
   readonly versions: readonly string[];
   readonly missing: readonly string[];
   readonly rounds: number;
@@ -24,12 +26,20 @@ export interface Report {
 
 const MAIN = "64×1k";
 
-export function makeReport(lanes: readonly LaneResult[], tools: Tools, rounds: number): Report {
+export interface Conditions {
+  readonly rounds: number;
+  /** Load average of the last minute before anything was started. */
+  readonly loadBefore: number;
+}
+
+export function makeReport(lanes: readonly LaneResult[], tools: Tools, conditions: Conditions): Report {
   const model = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "latin1"))?.[1] ?? cpus()[0]?.model ?? "?";
-  const load = loadavg().map((one) => one.toFixed(1)).join(" ");
+  const { rounds, loadBefore } = conditions;
+  const busy = loadBefore > cpus().length / 4;
   return {
     measuredAt: new Date().toISOString(),
-    machine: `${cpus().length} × ${model}, Linux ${release()}, load average at the end ${load}`,
+    machine: `${cpus().length} × ${model}, Linux ${release()}`,
+    busyWith: busy ? loadBefore : undefined,
     versions: [`Node ${process.version}`, ...tools.versions],
     missing: tools.missing, rounds, lanes, bars: bars(lanes),
   };
@@ -87,6 +97,8 @@ export function toMarkdown(report: Report): string {
   return [
     `Measured ${report.measuredAt}, ${report.rounds} interleaved rounds. ${report.machine}.`,
     report.versions.join("; ") + ".",
+    ...(report.busyWith === undefined ? [] : [`**The machine was busy with other work** (load average `
+      + `${report.busyWith.toFixed(1)} before the start): CPU per request holds roughly, latencies mean little.`]),
     ...report.missing.map((line) => `Missing: ${line}.`), "",
     table(header, rows), ...further(report), "",
     ...report.bars.map((bar) => `* ${bar.value <= bar.max ? "holds" : "MISSED"}: ${bar.what}: `
