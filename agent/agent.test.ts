@@ -140,6 +140,10 @@ test("over TCP a token decides: none, unknown, read only, one namespace", async 
   expect(Object.keys((await tcp("GET /v1/agent/services", secret)).json)).toEqual(["web"]);
   expect((await tcp("PUT /v1/agent/service/register", secret, WEB)).text).toMatch(/lacks role write:default/);
   expect((await tcp("PUT /v1/agent/reload", secret)).text).toMatch(/lacks role management/);
+  const other = await call("PUT /v1/acl/token", { token: server.managementToken!, body: '{"Roles": ["write:shop"]}' });
+  const shop = (other.json as { SecretID: string }).SecretID;
+  expect((await tcp("PUT /v1/agent/service/register", shop, "{name: cart, namespace: shop, id: web, port: 1}")).text)
+    .toMatch(/lacks role write:default/);
   expect((await tcp("GET /v1/agent/metrics", secret)).status).toBe(200);
 });
 

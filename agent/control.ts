@@ -9,7 +9,7 @@ import { MeshError } from "../core/base/errors.ts";
 import type { AgentToProxy, ListenerState, ProxyToAgent } from "../core/model/control.ts";
 import type { ProxySnapshot } from "../core/model/snapshot.ts";
 import type { ProxyStats } from "../core/model/telemetry.ts";
-import { socketPeer } from "../io/ffi.ts";
+import { type PeerCred, socketPeer } from "../io/ffi.ts";
 import type { Logger } from "../io/logger.ts";
 import { FrameReader, encodeFrame } from "./frames.ts";
 
@@ -111,7 +111,7 @@ export class ProxyControl {
 
   #accept(socket: Socket): void {
     const { log, pid } = this.#options;
-    const peer = socketPeer(socket);
+    const peer = peerOf(socket);
     if (peer === undefined || peer.uid !== process.getuid!() || peer.pid !== pid()) {
       log.error({ peerPid: peer?.pid, peerUid: peer?.uid }, "a process that is not our proxy tried the control socket");
       socket.destroy();
@@ -220,5 +220,14 @@ export class ProxyControl {
     this.#questions.delete(seq);
     clearTimeout(question.timer);
     question.reject(new MeshError("UNREACHABLE", reason, { fix: "mesh status says whether the proxy runs" }));
+  }
+}
+
+/** Undefined, and so refused, when the kernel does not say: for a process of another pid namespace it has no pid. */
+function peerOf(socket: Socket): PeerCred | undefined {
+  try {
+    return socketPeer(socket);
+  } catch {
+    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { apiRoutes } from "./http/routes.ts";
@@ -235,6 +235,17 @@ test("a server shows its metrics to Prometheus", async () => {
   expect((await mesh.call("GET /v1/agent/metrics")).status).toBe(400);
 });
 
+test("pitfall 53: a token that may write nowhere has no document read, and sees no names of other namespaces", async () => {
+  const reader = await tokenWith("read:default");
+  const apply = await mesh.call("POST /v1/mesh/apply", { token: reader, body: "[".repeat(1000) });
+  expect([apply.status, apply.text]).toEqual([403, expect.stringContaining("lacks role write:*")]);
+  await mesh.call("PUT /v1/mesh/acl/node/host-1/allow", { body: { allow: ["secret/plans"] } });
+  const shown = async (token?: string): Promise<string> =>
+    (await mesh.call("GET /v1/mesh/nodes", token === undefined ? {} : { token })).text;
+  expect(await shown()).toContain("secret/plans");
+  expect(await shown(reader)).not.toContain("secret/plans");
+});
+
 test("what is designed but not built says so, to those with a token", async () => {
   expect((await mesh.call("GET /v1/mesh/trace/abc")).json).toMatchObject({ error: { code: "NOT_BUILT" } });
   expect((await mesh.call("GET /v1/agent/members")).status).toBe(501);
@@ -248,5 +259,13 @@ test("pitfall 35: secrets lie in files of mode 0600, and neither in the log nor 
   const log = mesh.lines.join("");
   for (const secret of [seal, mesh.server.managementToken!, mesh.server.gossipKey, "PRIVATE KEY"]) {
     expect(log).not.toContain(secret);
+  }
+  const raft = join(mesh.dataDir, "raft");
+  expect(statSync(raft).mode & 0o777).toBe(0o700);
+  const files = readdirSync(raft, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const stored = files.map((file) => readFileSync(join(file.parentPath, file.name)).toString("latin1")).join("");
+  expect(stored).toContain("cluster.bootstrap");
+  for (const secret of [seal, mesh.server.managementToken!, mesh.server.gossipKey, "PRIVATE KEY"]) {
+    expect(stored).not.toContain(secret);
   }
 });

@@ -30,6 +30,9 @@ export async function register(context: AgentContext, access: LocalAccess, req: 
   const { services, warnings } = parseServiceDefinitions(text, { file, namespace });
   for (const service of services) {
     access.require({ kind: "write", namespace: service.namespace });
+    // Ids are the host's, not a namespace's: whoever replaces a service must be allowed to remove it.
+    const replaced = context.state.get(service.id)?.definition;
+    if (replaced !== undefined) access.require({ kind: "write", namespace: replaced.namespace });
     checkScripts(context, access, service);
     checkAddress(service);
   }

@@ -7,6 +7,8 @@ import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 
 /** `mesh server`: runs until a signal. */
 export async function run(context: Context, args: Args): Promise<number> {
+  // The log's files are made by LevelDB, which knows no modes; nothing of a server is for other users.
+  process.umask(0o077);
   const stop = stopBySignal(context.say);
   const config = loadConfig(args, context.env);
   const credentials = context.env["CREDENTIALS_DIRECTORY"];

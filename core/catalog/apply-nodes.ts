@@ -55,8 +55,16 @@ export function nodeUpsert(context: ApplyContext, { node }: NodeUpsert): ApplyRe
   return conflict ?? ok(context, { node: writeNode(context, node) });
 }
 
-const nodeFault = (node: NodeInput): ApplyRefused | undefined =>
-  isPort(node.inboundPort) ? undefined : refuse("INVALID", `inboundPort ${node.inboundPort} is no port`);
+/** Bytes of a host's own meta as JSON, and characters of its address: every caller's host holds them. */
+const MAX_META_LENGTH = 16_384;
+const MAX_ADDRESS_LENGTH = 253;
+
+function nodeFault({ inboundPort, address, meta }: NodeInput): ApplyRefused | undefined {
+  if (!isPort(inboundPort)) return refuse("INVALID", `inboundPort ${inboundPort} is no port`);
+  if (address.length > MAX_ADDRESS_LENGTH) return refuse("INVALID", "the address is longer than a host name can be");
+  if (JSON.stringify(meta).length > MAX_META_LENGTH) return refuse("INVALID", "meta is larger than 16 kB");
+  return undefined;
+}
 
 const revokedFault = (context: ApplyContext, name: string): ApplyRefused | undefined =>
   context.state.nodes.get(name)?.revoked === true

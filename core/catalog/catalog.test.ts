@@ -204,6 +204,20 @@ describe("rows of a host are looked at", () => {
   });
 });
 
+test("pitfall 11: a row is bounded with all that it carries, and so is a host's own record", () => {
+  const catalog = catalogWith("a");
+  const big = { later: "x".repeat(300_000) };
+  const rows = { instances: [{ ...instance("i", "web"), ...big }], checks: [{ ...check("c", ""), ...big }] };
+  expect(run(catalog, sync("a", rows))).toMatchObject({ refusals: [{ id: "i" }, { id: "c" }] });
+  const upstreams = Array.from({ length: 10_000 }, (_, n) => `default/u${n}`);
+  expect(run(catalog, sync("a", { instances: [instance("i", "web", { upstreams })] })))
+    .toMatchObject({ refusals: [{ code: "INVALID_SERVICE", message: "the instance is larger than 64 kB" }] });
+  const record = { name: "a", id: "id-a", address: "10.0.0.1", inboundPort: 1, meta: {} };
+  for (const more of [{ meta: { k: "x".repeat(20_000) } }, { address: "x".repeat(300) }]) {
+    expect(run(catalog, sync("a", { record: { ...record, ...more } }))).toMatchObject({ ok: false, code: "INVALID" });
+  }
+});
+
 test("pitfall 11: one node has so many instances and no more, but may change those that it has", () => {
   const catalog = catalogWith("a");
   const many = (n: number): string[] => Array.from({ length: n }, (_, i) => `${i}`);

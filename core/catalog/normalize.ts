@@ -8,8 +8,10 @@ import { isStrings, isTexts } from "./shapes.ts";
  */
 const MAX_ID_LENGTH = 255;
 const MAX_OUTPUT_LENGTH = 65_536;
-/** Bytes of tags and meta of one instance, as JSON: they travel to every caller. */
-const MAX_LABELS_LENGTH = 65_536;
+/** Of one instance as JSON, fields of later versions included: most of it travels to every caller. */
+const MAX_INSTANCE_LENGTH = 65_536;
+/** Of one check as JSON: its texts, and what later versions add. */
+const MAX_CHECK_LENGTH = 262_144;
 
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
 const PROTOCOLS: ReadonlySet<unknown> = new Set(["http", "tcp", "auto"]);
@@ -41,12 +43,11 @@ export function instanceFault(row: InstanceRecord): string | undefined {
   if (!PROTOCOLS.has(row.protocol)) return "protocol must be http, tcp or auto";
   if (!isStrings(row.tags)) return "tags must be a list of texts";
   if (!isTexts(row.meta)) return "meta must map texts to texts";
-  if (JSON.stringify([row.tags, row.meta]).length > MAX_LABELS_LENGTH) return "tags and meta are larger than 64 kB";
   const weights = row.weights as { passing?: unknown; warning?: unknown } | undefined;
   if (!isWeight(weights?.passing) || !isWeight(weights?.warning)) return "weights must be 0 to 65535";
   if (typeof row.draining !== "boolean") return "draining must be true or false";
   if (!isStrings(row.upstreams)) return "upstreams must be a list of texts";
-  return undefined;
+  return JSON.stringify(row).length > MAX_INSTANCE_LENGTH ? "the instance is larger than 64 kB" : undefined;
 }
 
 /** What is wrong with it, or undefined. */
@@ -58,7 +59,7 @@ export function checkFault(row: CheckRecord): string | undefined {
     if (typeof row[field] !== "string") return `${field} must be a text`;
     if (row[field].length > MAX_OUTPUT_LENGTH) return `${field} is longer than ${MAX_OUTPUT_LENGTH} characters`;
   }
-  return undefined;
+  return JSON.stringify(row).length > MAX_CHECK_LENGTH ? "the check is larger than 256 kB" : undefined;
 }
 
 const BOOKKEEPING: ReadonlySet<string> = new Set(["createIndex", "modifyIndex"]);

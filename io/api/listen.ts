@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { MeshError } from "../../core/base/errors.ts";
@@ -19,7 +19,9 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
   try {
     return await bind(server, address);
   } catch (error) {
-    const stale = "path" in address && codeOf(error) === "EADDRINUSE" && !(await answers(address.path));
+    // A path that holds something else than a socket is a mistake in the configuration, and not ours to remove.
+    const stale = "path" in address && codeOf(error) === "EADDRINUSE"
+      && lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() === true && !(await answers(address.path));
     if (!stale) throw listenError(error, address);
     rmSync(address.path, { force: true });
     return bind(server, address).catch((again: unknown) => {

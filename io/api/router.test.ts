@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,5 +172,10 @@ test("a unix socket has the mode asked for, no Host check, replaces a stale file
   await third.listen({ path: stale, mode: 0o600 });
   expect((await call("/peer", { socketPath: stale })).status).toBe(200);
   await third.close();
+  const precious = join(folder, "precious");
+  writeFileSync(precious, "not a socket");
+  const fourth = createApiServer({ routes: [], log });
+  await expect(fourth.listen({ path: precious, mode: 0o600 })).rejects.toMatchObject({ code: "ADDRESS_IN_USE" });
+  expect(readFileSync(precious, "utf8")).toBe("not a socket");
   rmSync(folder, { recursive: true });
 });

@@ -14,11 +14,11 @@ const log = createLogger({ name: "test", write: () => undefined });
 const root = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 const foreignRoot = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 
-function issue(spiffeId: string, { by = root }: { by?: IssuedRoot } = {}): Credentials {
+function issue(spiffeId: string, { by = root, ttlMs = 3_600_000 }: { by?: IssuedRoot; ttlMs?: number } = {}): Credentials {
   const pair = nodeCrypto.generateKeyPair("ec-p256");
   const leaf = signLeaf(nodeCrypto, {
     issuerCertPem: by.certPem, issuerKeyPem: by.privateKeyPem, spkiDer: pair.spkiDer, spiffeId, dnsNames: [],
-    nowMs: Date.now(), ttlMs: 3_600_000,
+    nowMs: Date.now(), ttlMs,
   });
   return { rootsPem: [root.certPem], chainPem: leaf.certPem, keyPem: pair.privateKeyPem };
 }
@@ -144,6 +144,22 @@ test("a revoked caller's connection is cut and does not come back", async () => 
   own.recheck();
   await ended;
   await expect(unary(client.nodeState.bind(client), {}, { timeoutMs: 500 })).rejects.toBeInstanceOf(MeshError);
+  client.close();
+  await own.close();
+});
+
+test("pitfall 37: a stream that runs on ends with the certificate that opened it", async () => {
+  const own = await serve(issue(serverSpiffeId(TD, "s1")));
+  const startMs = performance.now();
+  const client = createGrpcClient({
+    servers: [address], tls: issue(nodeSpiffeId(TD, "brief"), { ttlMs: 1_000 }), trustDomain: TD, nowMs: Date.now,
+  });
+  const stream = client.watch();
+  const ended = new Promise((resolve) => stream.on("error", resolve));
+  stream.on("data", () => undefined);
+  stream.write({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
+  await ended;
+  expect(performance.now() - startMs).toBeLessThan(3_000);
   client.close();
   await own.close();
 });

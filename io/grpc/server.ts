@@ -79,6 +79,8 @@ const SERVER_TLS = { clientCertificate: "required", alpn: ["h2"] } as const;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 8_192;
 const CLOSE_GRACE_MS = 1_000;
+/** What a timer holds, 24 days; hosts renew daily, and with another certificate they connect anew. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export function createGrpcServer(options: GrpcServerOptions): RunningGrpcServer {
   const connections = new Map<string, { readonly caller: Caller; readonly socket: TLSSocket }>();
@@ -101,7 +103,13 @@ export function createGrpcServer(options: GrpcServerOptions): RunningGrpcServer 
     }
     const key = caller.address;
     connections.set(key, { caller, socket });
-    socket.on("close", () => connections.delete(key));
+    // A stream that runs on asks nothing again: nothing lives past the certificate that opened it.
+    const leftMs = Math.min(caller.notAfterMs - options.nowMs(), TIMER_MS_MAX);
+    const expiry = setTimeout(() => socket.destroy(), leftMs).unref();
+    socket.on("close", () => {
+      clearTimeout(expiry);
+      connections.delete(key);
+    });
     injector.injectConnection(socket);
   });
   return {

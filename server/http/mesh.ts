@@ -27,7 +27,8 @@ function nodes({ catalog }: ServerContext, access: Access): object[] {
     address: node.address,
     inbound_port: node.inboundPort,
     meta: node.meta,
-    allow: node.allow,
+    // Names of services in namespaces that the token may not read are none of its business.
+    allow: node.allow.filter((pattern) => pattern === "*" || access.can(readOf(namespaceOfKey(pattern)))),
     revoked: node.revoked ?? false,
     instances: catalog.instancesOn(node.name)
       .filter((instance) => access.can(readOf(instance.namespace)))

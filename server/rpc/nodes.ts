@@ -10,6 +10,8 @@ import { propose, type ServerContext } from "../context.ts";
 
 /** Anti-entropy of one host: what the catalog has of it, and what it should have. */
 
+const REQUEST_ID_MAX = 128;
+
 const encode = (value: object): Buffer => Buffer.from(JSON.stringify(value));
 
 export async function nodeState(
@@ -32,6 +34,8 @@ export async function syncNode(
   context: ServerContext, request: SyncNodeRequest, caller: Caller,
 ): Promise<SyncNodeResponse> {
   if (caller.kind !== "node") throw new MeshError("DENIED", "only a host registers services");
+  // Remembered for retries, so not without bound.
+  if (request.requestId.length > REQUEST_ID_MAX) throw new MeshError("INVALID", "is too long", { where: "request_id" });
   const node = caller.name;
   const record = request.nodeJson.length === 0 ? undefined : nodeInput(decode(request.nodeJson, "node_json"), node);
   const rows = <T extends object>(list: readonly Buffer[], what: string): T[] =>

@@ -111,3 +111,17 @@ test("a stream that has ended costs nothing more", async () => {
   expect(stream.sent.length).toBe(1);
   hub.close();
 });
+
+test("pitfall 11: a host holds a few streams, and another one may open when one ends", () => {
+  const { hub } = catalogWith();
+  const open = (name = caller.name): SlowStream => {
+    const stream = new SlowStream();
+    hub.serve(stream as unknown as WatchStream, { ...caller, name });
+    return stream;
+  };
+  const streams = Array.from({ length: 8 }, () => open());
+  expect(() => open()).toThrow("host-1 has 8 watch streams already");
+  open("host-2");
+  streams[0]!.emit("cancelled");
+  expect(() => open()).not.toThrow();
+});

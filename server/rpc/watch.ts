@@ -20,6 +20,7 @@ import type { Logger } from "../../io/logger.ts";
 
 /** A host with 50 services and 50 upstreams each asks for some 5,000. */
 const TOPICS_MAX = 20_000;
+const STREAMS_MAX = 8;
 const INTENTIONS = "intentions/";
 
 export class WatchHub {
@@ -39,6 +40,9 @@ export class WatchHub {
 
   /** Serves one stream until it ends. */
   serve(stream: WatchStream, caller: Caller): void {
+    // One is what a host needs, another may be dying while it connects anew (pitfall 11).
+    const held = [...this.#watchers].filter(({ node }) => node === caller.name).length;
+    if (held >= STREAMS_MAX) throw new MeshError("LIMITED", `${caller.name} has ${held} watch streams already`);
     const watcher = new Watcher({ stream, node: caller.name, catalog: this.#catalog });
     this.#watchers.add(watcher);
     stream.on("data", (request: WatchRequest) => {
