@@ -44,8 +44,12 @@ export interface InboundDeps {
 /** One accepted connection. */
 interface Session {
   readonly caller: Caller;
-  /** End of the peer's certificate, wall ms: nothing is accepted past it. */
+  /** End of the peer's certificate, wall ms: no stream is accepted past it. */
   readonly notAfterMs: number;
+  /** Streams that run are cut at this time, wall ms: the end of the newest certificate that this caller has shown. */
+  cutAtMs: number;
+  /** The peer's address. */
+  readonly address: string;
   readonly certificate: string;
   readonly link: TunnelLink | undefined;
   readonly exchange: HttpExchange | undefined;
@@ -129,7 +133,8 @@ export class Inbound {
     }
     const caller = makeCaller(peer.id, found.service, trustDomain, this.deps.stats);
     const base = {
-      caller, notAfterMs: peer.notAfterMs, hops: new Map(), certificate: found.identity.config.chainPem,
+      caller, notAfterMs: peer.notAfterMs, cutAtMs: peer.notAfterMs, address: socket.remoteAddress ?? "",
+      hops: new Map(), certificate: found.identity.config.chainPem,
     };
     if (socket.alpnProtocol === TUNNEL_ALPN) this.startTunnel(socket, base);
     else this.startPlain(socket, base);
@@ -143,8 +148,20 @@ export class Inbound {
       onClosed: () => this.sessions.delete(session),
     });
     const session: Session = { ...base, link, exchange: undefined };
+    this.vouch(session);
     this.sessions.add(session);
     if (this.draining) link.drain(TunnelError.shutdown);
+  }
+
+  /**
+   * A caller that shows a newer certificate from the same address has renewed: what runs on its older tunnels runs on.
+   * One that was refused a renewal cannot, and is cut when its last certificate ends.
+   */
+  private vouch({ caller, address, notAfterMs }: Session): void {
+    for (const old of this.sessions) {
+      if (old.link === undefined || old.caller.key !== caller.key || old.address !== address) continue;
+      old.cutAtMs = Math.max(old.cutAtMs, notAfterMs);
+    }
   }
 
   /** Any TLS client with a certificate of the mesh: HTTP/1.1 requests to whichever instance is ready. */
@@ -243,11 +260,12 @@ export class Inbound {
 
   tick(nowMs: number, wallMs: number): void {
     for (const session of this.sessions) {
-      if (wallMs > session.notAfterMs) {
+      if (wallMs > session.cutAtMs) {
         session.link?.destroy();
         session.exchange?.abort();
         continue;
       }
+      if (wallMs > session.notAfterMs) session.link?.drain(TunnelError.certificateChanged);
       session.link?.tick(nowMs);
       session.exchange?.tick(nowMs);
     }

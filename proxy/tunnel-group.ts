@@ -78,6 +78,8 @@ export class TunnelGroup {
   private closed = false;
   /** Tunnels of an older certificate, which serve until a new one is there. */
   private stale: TunnelLink[] = [];
+  /** The newest certificate was not shown yet to a peer on whose tunnels streams run. */
+  private owesRenewal = false;
   lastError = "";
 
   constructor(options: GroupOptions) {
@@ -193,6 +195,7 @@ export class TunnelGroup {
     }
     this.links.push(link);
     this.lastError = "";
+    this.owesRenewal = false;
     for (const old of this.stale) old.drain(TunnelError.certificateChanged);
     this.stale = [];
     const waiting = this.waiters;
@@ -211,15 +214,19 @@ export class TunnelGroup {
     for (const { waiter } of waiting) waiter.onFailed(error);
   }
 
-  /** The certificate changed: a new tunnel takes over, then the old ones end when their streams do. */
+  /**
+   * The certificate changed: a new tunnel takes over, then the old ones end when their streams do. It is opened for
+   * streams on older tunnels too: seeing it, the peer lets them run past the end of the certificate they began with.
+   */
   renew(): void {
-    const live = this.links.filter((link) => link.isUsable);
-    if (live.length === 0) return;
-    this.stale = live;
-    if (live.every((link) => link.tunnel.streams.size === 0)) {
-      for (const link of live) link.drain(TunnelError.certificateChanged);
-      this.stale = [];
-    } else this.open();
+    this.stale = this.links.filter((link) => link.isUsable);
+    this.owesRenewal = this.streamCount > 0;
+    if (this.owesRenewal) {
+      this.open();
+      return;
+    }
+    for (const link of this.stale) link.drain(TunnelError.certificateChanged);
+    this.stale = [];
   }
 
   tick(nowMs: number): void {
@@ -227,6 +234,10 @@ export class TunnelGroup {
     if (late.length > 0) {
       this.waiters = this.waiters.filter((entry) => !late.includes(entry));
       for (const { waiter } of late) waiter.onFailed("no tunnel within five seconds");
+    }
+    if (this.owesRenewal && this.opening === 0) {
+      this.owesRenewal = this.streamCount > 0 && !this.closed;
+      if (this.owesRenewal) this.open();
     }
     for (const link of this.links) {
       link.tick(nowMs);

@@ -25,13 +25,13 @@ export class TestCa {
     this.root = createRoot(nodeCrypto, { trustDomain, nowMs: Date.now() });
   }
 
-  identity(service: string, spiffeId?: string): IdentityConfig {
+  identity(service: string, spiffeId?: string, ttlMs = HOUR_MS): IdentityConfig {
     const name = parseServiceName(service);
     const pair = nodeCrypto.generateKeyPair("ec-p256");
     const id = spiffeId ?? serviceSpiffeId(this.trustDomain, name);
     const leaf = signLeaf(nodeCrypto, {
       issuerCertPem: this.root.certPem, issuerKeyPem: this.root.privateKeyPem, spkiDer: pair.spkiDer,
-      spiffeId: id, dnsNames: [serviceSni(this.trustDomain, name)], nowMs: Date.now(), ttlMs: HOUR_MS,
+      spiffeId: id, dnsNames: [serviceSni(this.trustDomain, name)], nowMs: Date.now(), ttlMs,
     });
     return { service, spiffeId: id, chainPem: leaf.certPem, keyPem: pair.privateKeyPem, notAfterMs: leaf.notAfterMs };
   }
