@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, readdirSync, statSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { apiRoutes } from "./http/routes.ts";
@@ -244,6 +245,24 @@ test("pitfall 53: a token that may write nowhere has no document read, and sees 
     (await mesh.call("GET /v1/mesh/nodes", token === undefined ? {} : { token })).text;
   expect(await shown()).toContain("secret/plans");
   expect(await shown(reader)).not.toContain("secret/plans");
+});
+
+test("pitfall 53: a token that is revoked while its request is still on the way changes nothing", async () => {
+  const { json } = await mesh.call("PUT /v1/acl/token", { body: { Roles: ["write:default"] } });
+  const token = json as { AccessorID: string; SecretID: string };
+  const path = "/v1/connect/intentions/exact?source=late&destination=web";
+  const body = '{"Action": "allow"}';
+  const slow = request({
+    host: "127.0.0.1", port: mesh.server.httpPort!, method: "PUT", path, agent: false,
+    headers: { "x-consul-token": token.SecretID, "content-length": body.length, expect: "100-continue" },
+  });
+  const answered = new Promise<number>((resolve) => slow.on("response", (res) => resolve(res.statusCode!)));
+  // The server has the head of the request once it says so.
+  await new Promise((resolve) => { slow.on("continue", resolve).flushHeaders(); });
+  await mesh.call(`DELETE /v1/acl/token/${token.AccessorID}`);
+  slow.end(body);
+  expect(await answered).toBe(403);
+  expect((await mesh.call(`GET ${path}`)).status).toBe(404);
 });
 
 test("what is designed but not built says so, to those with a token", async () => {

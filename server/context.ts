@@ -24,14 +24,22 @@ export interface ServerContext {
   readonly random: () => number;
 }
 
+export interface Author {
+  readonly requestId?: string | undefined;
+  /** Of the token that asks for it; an Access fits. What it grants is checked again where the command is applied. */
+  readonly accessor?: string;
+}
+
 /**
  * Writes through the log; resolves once it is applied here. A refusal by the state machine is thrown as the MeshError
  * that it names. TIMEOUT means that the outcome is unknown (pitfall 12): a retry with the same request id is safe.
  */
 export async function propose(
-  context: Pick<ServerContext, "raft" | "nowMs">, command: Command, requestId: string = randomUUID(),
+  context: Pick<ServerContext, "raft" | "nowMs">, command: Command, by: Author = {},
 ): Promise<ApplyOk> {
-  const { result } = await context.raft.propose(encodeCommand(command, { requestId, nowMs: context.nowMs() }));
+  const { requestId = randomUUID(), accessor } = by;
+  const stamp = { requestId, nowMs: context.nowMs(), ...(accessor === undefined ? {} : { accessor }) };
+  const { result } = await context.raft.propose(encodeCommand(command, stamp));
   return acceptedOrThrow(result as ApplyResult);
 }
 

@@ -14,6 +14,8 @@ export interface TicketRequest {
   /** `ns/service`, `ns/*` or `*`. */
   readonly allow: readonly string[];
   readonly ttlMs: number;
+  /** Of the token that asks for it. */
+  readonly accessor?: string;
 }
 
 export interface MadeTicket {
@@ -40,7 +42,7 @@ export async function createTicket(
   await propose(context, {
     type: "ticket.create", id, secretHash: secretHash(secret), expMs, role, allow,
     ...(node === undefined ? {} : { node }),
-  });
+  }, request);
   context.log.info({ ticket_id: id, role, node, allow }, "ticket made");
   const ticket = encodeTicket({
     cluster: clusterOf(context.catalog).clusterId,

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { MAX_TICKETS } from "./apply-access.ts";
 import { createCatalog } from "./catalog.ts";
 import type { Catalog } from "./catalog.ts";
-import type { ClusterBootstrap, TicketCreate, TicketRedeem } from "./commands.ts";
-import { catalogWith, NOW, run } from "./fixture.ts";
+import { type ClusterBootstrap, type Command, encodeCommand, type TicketCreate, type TicketRedeem } from "./commands.ts";
+import { catalogWith, intention, NOW, run } from "./fixture.ts";
+import type { ApplyResult } from "./records.ts";
 
 const birth: ClusterBootstrap = {
   type: "cluster.bootstrap", clusterId: "c1", trustDomain: "c1.mesh", root: { id: "r1", pem: "PEM1" },
@@ -188,4 +189,30 @@ test("secrets are in no topic", () => {
   run(catalog, birth);
   const told = ["roots", "node/a"].map((topic) => JSON.stringify([...catalog.topicItems(topic)])).join("");
   for (const secret of ["key1", "gossip", "hash-boot"]) expect(told).not.toContain(secret);
+});
+
+describe("pitfall 53: a command is checked against its token's roles where it is applied", () => {
+  const put: Command = { type: "intention.put", intention: intention("i", "default/web", "shop/cart") };
+  const apply = (catalog: Catalog, accessor: string, nowMs = NOW): ApplyResult =>
+    catalog.apply(catalog.appliedIndex + 1, encodeCommand(put, { requestId: "", nowMs, accessor }));
+  const withToken = (roles: string[], expMs = 0): Catalog => {
+    const catalog = born();
+    run(catalog, { type: "token.create", accessor: "ci", secretHash: "h", roles, description: "", expMs });
+    return catalog;
+  };
+
+  test.each([
+    ["without the role", withToken(["write:default"]), "lacks role write:shop"],
+    ["that has expired", withToken(["write:shop"], NOW), "revoked or has expired"],
+    ["that was revoked meanwhile", born(), "revoked or has expired"],
+  ])("a token %s", (_title, catalog, message) => {
+    const before = catalog.stateHash();
+    expect(apply(catalog, "ci")).toMatchObject({ ok: false, code: "DENIED", message: expect.stringContaining(message) });
+    expect(catalog.intentions()).toEqual([]);
+    expect(catalog.stateHash()).toBe(before);
+  });
+
+  test("with the role it is done", () => {
+    expect(apply(withToken(["write:shop"]), "ci")).toMatchObject({ ok: true });
+  });
 });

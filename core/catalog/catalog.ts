@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { covers } from "../authz/precedence.ts";
-import { applyCommand } from "./apply.ts";
+import { applyCommand, deniedTo } from "./apply.ts";
 import { refuse } from "./apply-context.ts";
 import { decodeCommand } from "./commands.ts";
 import { History } from "./history.ts";
@@ -54,10 +54,12 @@ export class Catalog extends Queries {
     this.#index = index;
     const envelope = decodeCommand(entry);
     if (envelope === undefined) return refuse("INVALID", "the log entry is no command that this version knows");
-    const { requestId, nowMs, command } = envelope;
+    const { requestId, nowMs, command, accessor } = envelope;
     const known = requestId === "" ? undefined : this.state.requests.get(requestId);
     if (known !== undefined) return known.result;
-    const result = applyCommand({ state: this.state, index, nowMs }, command);
+    const context = { state: this.state, index, nowMs };
+    const denied = accessor === undefined ? undefined : deniedTo(context, accessor, command);
+    const result = denied ?? applyCommand(context, command);
     if (requestId !== "") this.#remember(requestId, result);
     this.#commit(index);
     return result;

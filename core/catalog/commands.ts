@@ -190,28 +190,32 @@ export interface CommandContext {
   /** A retry with the same id is applied once and answered alike; empty: no such protection. */
   readonly requestId: string;
   readonly nowMs: number;
+  /** The token by which somebody asked for it: what it may do is looked at again where the command is applied. */
+  readonly accessor?: string;
 }
 
 export interface Envelope extends CommandContext {
   readonly command: Command;
 }
 
-/** One log entry: UTF-8 JSON `{v, id, t, c}`. */
-export function encodeCommand(command: Command, context: CommandContext): Uint8Array {
-  return encodeText(JSON.stringify({ v: 1, id: context.requestId, t: context.nowMs, c: command }));
+/** One log entry: UTF-8 JSON `{v, id, t, a?, c}`. */
+export function encodeCommand(command: Command, { requestId, nowMs, accessor }: CommandContext): Uint8Array {
+  return encodeText(JSON.stringify({ v: 1, id: requestId, t: nowMs, a: accessor, c: command }));
 }
 
 /** Undefined for bytes that are no command of this version: the entry is refused, the same on each replica. */
 export function decodeCommand(bytes: Uint8Array): Envelope | undefined {
   const text = decodeText(bytes);
   if (text === undefined) return undefined;
-  let parsed: { v?: unknown; id?: unknown; t?: unknown; c?: unknown } | null;
+  let parsed: { v?: unknown; id?: unknown; t?: unknown; a?: unknown; c?: unknown } | null;
   try {
     parsed = JSON.parse(text) as typeof parsed;
   } catch {
     return undefined;
   }
   if (parsed?.v !== 1 || typeof parsed.id !== "string" || typeof parsed.t !== "number") return undefined;
+  const { id: requestId, t: nowMs, a: accessor } = parsed;
   const command = readShape(parsed.c);
-  return command === undefined ? undefined : { requestId: parsed.id, nowMs: parsed.t, command };
+  if (command === undefined || (accessor !== undefined && typeof accessor !== "string")) return undefined;
+  return { requestId, nowMs, command, ...(accessor === undefined ? {} : { accessor }) };
 }

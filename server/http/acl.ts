@@ -3,11 +3,13 @@ import { z } from "zod";
 import { parseRole } from "../../core/acl/roles.ts";
 import { parseAllow } from "../../core/authz/allow.ts";
 import { MeshError } from "../../core/base/errors.ts";
+import type { Command } from "../../core/catalog/commands.ts";
 import { isoTime } from "../../core/catalog/iso-time.ts";
 import type { TicketRecord, TokenRecord } from "../../core/catalog/records.ts";
 import { parseDuration } from "../../core/model/duration.ts";
 import { isNodeName } from "../../core/model/spiffe.ts";
 import { type ApiRequest, type ApiResponse, jsonResponse } from "../../io/api/router.ts";
+import type { Access } from "../access.ts";
 import { propose, type ServerContext } from "../context.ts";
 import { secretHash } from "../secrets.ts";
 import { type MadeTicket, type TicketRequest, TICKET_TTL_MS_DEFAULT } from "../tickets.ts";
@@ -18,27 +20,25 @@ export function aclRoutes(
   context: ServerContext, createTicket: (request: TicketRequest) => Promise<MadeTicket>,
 ): GuardedRoute[] {
   const { catalog } = context;
-  const deleteTicket = async (req: ApiRequest): Promise<ApiResponse> => {
-    await propose(context, { type: "ticket.delete", id: req.params["id"]! });
-    return jsonResponse(true);
-  };
-  const managed = (line: string, handler: (req: ApiRequest) => Promise<ApiResponse>): GuardedRoute =>
+  const managed = (line: string, handler: (req: ApiRequest, access: Access) => Promise<ApiResponse>): GuardedRoute =>
     guarded(context, line, (req, access) => {
       access.require(MANAGEMENT);
       // Who changed what anybody may do.
       const { method, path } = req;
       if (method !== "GET") context.log.info({ accessor: access.accessor, method, path }, "access");
-      return handler(req);
+      return handler(req, access);
+    });
+  const write = (line: string, commandOf: (req: ApiRequest) => Command): GuardedRoute =>
+    managed(line, async (req, access) => {
+      await propose(context, commandOf(req), access);
+      return jsonResponse(true);
     });
   return [
     managed("GET /v1/acl/tokens", (req) => list(context, req, {
       topics: ["tokens"], need: MANAGEMENT, read: () => catalog.tokens().map(tokenShape),
     })),
-    managed("PUT /v1/acl/token", (req) => createToken(context, req)),
-    managed("DELETE /v1/acl/token/:accessor", async (req) => {
-      await propose(context, { type: "token.delete", accessor: req.params["accessor"]! });
-      return jsonResponse(true);
-    }),
+    managed("PUT /v1/acl/token", (req, access) => createToken(context, req, access)),
+    write("DELETE /v1/acl/token/:accessor", (req) => ({ type: "token.delete", accessor: req.params["accessor"]! })),
     guarded(context, "GET /v1/acl/token/self", (_req, access) => {
       const token = catalog.token(access.accessor);
       return jsonResponse(token === undefined ? null : tokenShape(token));
@@ -46,17 +46,15 @@ export function aclRoutes(
     managed("GET /v1/mesh/acl/tickets", (req) => list(context, req, {
       topics: ["tickets"], need: MANAGEMENT, read: () => catalog.tickets().map((t) => ticketShape(t, context.nowMs())),
     })),
-    managed("POST /v1/mesh/acl/tickets", async (req) => {
-      const { id, ticket, expMs } = await createTicket(ticketRequest(await readBody(req, TICKET)));
+    managed("POST /v1/mesh/acl/tickets", async (req, { accessor }) => {
+      const request = ticketRequest(await readBody(req, TICKET));
+      const { id, ticket, expMs } = await createTicket({ ...request, accessor });
       return jsonResponse({ id, ticket, expires: isoTime(expMs) });
     }),
-    managed("DELETE /v1/mesh/acl/tickets/:id", deleteTicket),
-    managed("PUT /v1/mesh/acl/node/:node/allow", (req) => changeAllow(context, req, "node.allow")),
-    managed("DELETE /v1/mesh/acl/node/:node/allow", (req) => changeAllow(context, req, "node.disallow")),
-    managed("POST /v1/mesh/acl/node/:node/revoke", async (req) => {
-      await propose(context, { type: "node.revoke", name: req.params["node"]! });
-      return jsonResponse(true);
-    }),
+    write("DELETE /v1/mesh/acl/tickets/:id", (req) => ({ type: "ticket.delete", id: req.params["id"]! })),
+    managed("PUT /v1/mesh/acl/node/:node/allow", changeAllow(context, "node.allow")),
+    managed("DELETE /v1/mesh/acl/node/:node/allow", changeAllow(context, "node.disallow")),
+    write("POST /v1/mesh/acl/node/:node/revoke", (req) => ({ type: "node.revoke", name: req.params["node"]! })),
   ];
 }
 
@@ -91,7 +89,7 @@ async function readBody<T extends z.ZodType>(req: ApiRequest, schema: T): Promis
   throw new MeshError("INVALID", faults.join("; "));
 }
 
-async function createToken(context: ServerContext, req: ApiRequest): Promise<ApiResponse> {
+async function createToken(context: ServerContext, req: ApiRequest, access: Access): Promise<ApiResponse> {
   const body = await readBody(req, TOKEN);
   const roles = body.Roles.map(parseRole);
   const accessor = randomUUID();
@@ -99,7 +97,7 @@ async function createToken(context: ServerContext, req: ApiRequest): Promise<Api
   const expMs = body.ExpirationTTL === undefined ? 0 : context.nowMs() + body.ExpirationTTL;
   await propose(context, {
     type: "token.create", accessor, secretHash: secretHash(secret), roles, description: body.Description, expMs,
-  });
+  }, access);
   context.log.info({ accessor, roles }, "token created");
   const token = context.catalog.token(accessor);
   const shape = token === undefined ? { AccessorID: accessor, Roles: roles } : tokenShape(token);
@@ -145,12 +143,12 @@ function ticketShape(ticket: TicketRecord, nowMs: number): object {
   };
 }
 
-async function changeAllow(
-  context: ServerContext, req: ApiRequest, type: "node.allow" | "node.disallow",
-): Promise<ApiResponse> {
-  const name = req.params["node"]!;
-  const body = await readBody(req, ALLOW);
-  const { node } = await propose(context, { type, name, allow: body.allow.map((text) => parseAllow(text)) });
-  context.log.info({ node: name, allow: node?.allow }, "what a host may be was changed");
-  return jsonResponse({ node: name, allow: node?.allow ?? [] });
+function changeAllow(context: ServerContext, type: "node.allow" | "node.disallow") {
+  return async (req: ApiRequest, access: Access): Promise<ApiResponse> => {
+    const name = req.params["node"]!;
+    const allow = (await readBody(req, ALLOW)).allow.map((text) => parseAllow(text));
+    const { node } = await propose(context, { type, name, allow }, access);
+    context.log.info({ node: name, allow: node?.allow }, "what a host may be was changed");
+    return jsonResponse({ node: name, allow: node?.allow ?? [] });
+  };
 }

@@ -90,7 +90,7 @@ async function apply(context: ServerContext, req: ApiRequest, access: Access): P
   const { resources, intentions, warnings } = await parseBody(req, req.query.get("ns") ?? undefined);
   for (const { namespace } of resources) access.require(writeOf(namespace));
   for (const { destination } of intentions) access.require(writeOf(destination.namespace));
-  const { index } = await propose(context, { type: "resource.apply", resources, intentions: intentions.map(inputOf) });
+  const { index } = await propose(context, { type: "resource.apply", resources, intentions: intentions.map(inputOf) }, access);
   const applied = [
     ...resources.map(({ kind, namespace, name }) => ({ kind, namespace, name })),
     ...intentions.map(({ source, destination }) => ({ kind: "Intention", source, destination })),
@@ -108,12 +108,13 @@ async function put(context: ServerContext, req: ApiRequest, access: Access): Pro
     const [draft] = intentions;
     const single = intentions.length + resources.length === 1;
     if (draft === undefined || !single || draft.destination.namespace !== namespace) throw mismatch(req);
-    const { index } = await propose(context, { type: "intention.put", intention: { ...inputOf(draft), id: name } });
+    const intention = { ...inputOf(draft), id: name };
+    const { index } = await propose(context, { type: "intention.put", intention }, access);
     return jsonResponse({ index, warnings });
   }
   const same = resource?.kind === kind && resource.namespace === namespace && resource.name === name;
   if (!same || intentions.length + resources.length !== 1) throw mismatch(req);
-  const { index } = await propose(context, { type: "resource.put", resource, ...casOf(req) });
+  const { index } = await propose(context, { type: "resource.put", resource, ...casOf(req) }, access);
   return jsonResponse({ index, warnings });
 }
 
@@ -129,9 +130,10 @@ async function remove(context: ServerContext, req: ApiRequest, access: Access): 
     const found = context.catalog.intention(key.name);
     // The path's namespace was checked above; another one must not be reached through it.
     if (found !== undefined && found.destination.namespace === key.namespace) {
-      await propose(context, { type: "intention.delete", source: found.source, destination: found.destination });
+      const { source, destination } = found;
+      await propose(context, { type: "intention.delete", source, destination }, access);
     }
-  } else await propose(context, { type: "resource.delete", resource: key, ...casOf(req) });
+  } else await propose(context, { type: "resource.delete", resource: key, ...casOf(req) }, access);
   return jsonResponse(true);
 }
 

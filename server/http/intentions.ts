@@ -40,7 +40,7 @@ export function intentionRoutes(context: ServerContext): GuardedRoute[] {
     guarded(context, "DELETE /v1/connect/intentions/exact", async (req, access) => {
       const { source, destination } = pairOf(req);
       access.require(writeOf(destination.namespace));
-      await propose(context, { type: "intention.delete", source, destination });
+      await propose(context, { type: "intention.delete", source, destination }, access);
       return jsonResponse(true);
     }),
     guarded(context, "GET /v1/connect/intentions/match", (req) => match(context, req)),
@@ -79,7 +79,7 @@ async function put(context: ServerContext, req: ApiRequest, access: Access): Pro
   const { source, destination, action, description, meta } = parseIntentionBody((await req.body()).toString(), pair);
   await propose(context, {
     type: "intention.put", intention: { id: randomUUID(), source, destination, action, description, meta },
-  });
+  }, access);
   return jsonResponse(true);
 }
 

@@ -17,8 +17,13 @@ export type GuardedHandler = (req: ApiRequest, access: Access) => Promise<ApiRes
 
 /** A route that needs a token; `METHOD /path` and what to do with what the token grants. */
 export function guarded(context: ServerContext, line: string, handler: GuardedHandler): GuardedRoute {
-  const run = async (req: ApiRequest): Promise<ApiResponse> =>
-    handler(req, authenticate(context.catalog, req.token, context.nowMs()));
+  const access = (req: ApiRequest): Access => authenticate(context.catalog, req.token, context.nowMs());
+  const run = async (req: ApiRequest): Promise<ApiResponse> => {
+    access(req);
+    // A client may take a minute over its body: what counts is what the token grants after it.
+    if (req.method !== "GET" && req.method !== "HEAD") await req.body();
+    return handler(req, access(req));
+  };
   return { ...parseLine(line), guard: "token", handler: run };
 }
 

@@ -49,7 +49,7 @@ export async function syncNode(
     checks: rows<CheckRecord>(request.checksJson, "checks_json"),
     deleteInstances: request.deleteInstances,
     deleteChecks: request.deleteChecks,
-  }, request.requestId === "" ? undefined : `${node}/${request.requestId}`);
+  }, request.requestId === "" ? {} : { requestId: `${node}/${request.requestId}` });
   return { index: result.index, refusals: [...(result.refusals ?? [])] };
 }
 
