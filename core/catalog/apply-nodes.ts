@@ -26,7 +26,7 @@ export function nodeConflict(context: ApplyContext, name: string, id: string): A
   const holder = context.state.nodeNames.get(id);
   if (holder !== undefined && holder !== name) {
     return refuse("CONFLICT", `host ${id} is already in the mesh as node "${holder}"`,
-      `keep that name, or forget it first: mesh acl node delete ${holder}`);
+      `keep that name (--node ${holder}), or start with an empty data folder`);
   }
   return undefined;
 }

@@ -124,7 +124,7 @@ export interface TokenCreate {
   readonly expMs?: number;
 }
 
-/** The last management token cannot be deleted. */
+/** The last management token that does not end by itself cannot be deleted. */
 export interface TokenDelete {
   readonly type: "token.delete";
   readonly accessor: string;
