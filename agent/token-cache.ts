@@ -59,8 +59,8 @@ export class TokenCache {
     const decision = this.#entries.get(keyOf(token));
     // A clock that was set back makes no decision younger than it is.
     const ageMs = decision === undefined ? 0 : Math.abs(nowMs - decision.atMs);
-    if (decision === undefined || ageMs >= KEPT_MS || (decision.expMs !== 0 && decision.expMs <= nowMs)) return undefined;
-    return { decision, ageMs };
+    if (decision === undefined || ageMs >= KEPT_MS) return undefined;
+    return decision.expMs !== 0 && decision.expMs <= nowMs ? undefined : { decision, ageMs };
   }
 
   put(token: string, decision: TokenDecision): void {

@@ -56,6 +56,11 @@ test("docs/http-api.md names every route", () => {
   expect(missing).toEqual([]);
 });
 
+test("asked about one host, a server names whom to ask", async () => {
+  const { status, json } = await mesh.call("GET /v1/mesh/status");
+  expect([status, json]).toEqual([404, { error: expect.objectContaining({ fix: expect.stringContaining("agent") }) }]);
+});
+
 test("status: leader and peers as Consul says them, readiness with reasons", async () => {
   const address = `127.0.0.1:${mesh.server.grpcPort}`;
   expect((await mesh.call("GET /v1/status/leader", { token: undefined })).json).toBe(address);
@@ -236,7 +241,7 @@ test("a server shows its metrics to Prometheus", async () => {
   expect((await mesh.call("GET /v1/agent/metrics")).status).toBe(400);
 });
 
-test("pitfall 53: a token that may write nowhere has no document read, and sees no names of other namespaces", async () => {
+test("pitfall 53: a token that may write nowhere has no document read, and sees no hidden names", async () => {
   const reader = await tokenWith("read:default");
   const apply = await mesh.call("POST /v1/mesh/apply", { token: reader, body: "[".repeat(1000) });
   expect([apply.status, apply.text]).toEqual([403, expect.stringContaining("lacks role write:*")]);

@@ -31,7 +31,7 @@ describe("pitfall 54: a hostile text costs no more than its length", () => {
   });
 });
 
-test("an alias is the last node of that name before it; a key twice and an unknown anchor are told with their place", () => {
+test("an alias is the last node of that name before it; a key twice and an unknown anchor have their places", () => {
   const { documents } = parseSource("a: &x 1\nb: &y [*x]\nc: &x 2\nd: *y\ne: *x\n&k f: *k\n");
   const [map] = documents;
   const scalar = (value: unknown): object => expect.objectContaining({ kind: "scalar", value }) as object;

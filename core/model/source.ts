@@ -73,7 +73,9 @@ export function parseSource(text: string): SourceText {
   const lines = new LineCounter();
   const json = /^\uFEFF?\s*[{[]/.test(text);
   const fault = textFault(text);
-  if (fault !== undefined) return { documents: [], problems: [{ place: { line: 1, column: 1 }, message: fault }], json };
+  if (fault !== undefined) {
+    return { documents: [], problems: [{ place: { line: 1, column: 1 }, message: fault }], json };
+  }
   const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: "1.2" } as const;
   const documents = parseAllDocuments(text, options);
   const problems: { place: Place; message: string }[] = [];

@@ -14,7 +14,8 @@ const log = createLogger({ name: "test", write: () => undefined });
 const root = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 const foreignRoot = createRoot(nodeCrypto, { trustDomain: TD, nowMs: Date.now() });
 
-function issue(spiffeId: string, { by = root, ttlMs = 3_600_000 }: { by?: IssuedRoot; ttlMs?: number } = {}): Credentials {
+function issue(spiffeId: string, more: { by?: IssuedRoot; ttlMs?: number } = {}): Credentials {
+  const { by = root, ttlMs = 3_600_000 } = more;
   const pair = nodeCrypto.generateKeyPair("ec-p256");
   const leaf = signLeaf(nodeCrypto, {
     issuerCertPem: by.certPem, issuerKeyPem: by.privateKeyPem, spkiDer: pair.spkiDer, spiffeId, dnsNames: [],

@@ -90,7 +90,8 @@ async function apply(context: ServerContext, req: ApiRequest, access: Access): P
   const { resources, intentions, warnings } = await parseBody(req, req.query.get("ns") ?? undefined);
   for (const { namespace } of resources) access.require(writeOf(namespace));
   for (const { destination } of intentions) access.require(writeOf(destination.namespace));
-  const { index } = await propose(context, { type: "resource.apply", resources, intentions: intentions.map(inputOf) }, access);
+  const command = { type: "resource.apply", resources, intentions: intentions.map(inputOf) } as const;
+  const { index } = await propose(context, command, access);
   const applied = [
     ...resources.map(({ kind, namespace, name }) => ({ kind, namespace, name })),
     ...intentions.map(({ source, destination }) => ({ kind: "Intention", source, destination })),

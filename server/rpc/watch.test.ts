@@ -2,7 +2,7 @@ import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { createCatalog } from "../../core/catalog/catalog.ts";
 import { type Command, encodeCommand } from "../../core/catalog/commands.ts";
-import type { WatchEvent, WatchRequest } from "../../io/gen/mesh/v1/mesh.ts";
+import type { Topic, WatchEvent, WatchRequest } from "../../io/gen/mesh/v1/mesh.ts";
 import type { Caller, WatchStream } from "../../io/grpc/server.ts";
 import { createLogger } from "../../io/logger.ts";
 import { WatchHub } from "./watch.ts";
@@ -11,6 +11,7 @@ const log = createLogger({ name: "test", level: "silent" });
 const caller: Caller = {
   kind: "node", name: "host-1", certDerHash: "", notBeforeMs: 0, notAfterMs: 0, address: "127.0.0.1:1",
 };
+const topic = (key: string): Topic => ({ key, index: 0, datacenter: "" });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The server's end of a stream whose reader takes an event only when told to. */
@@ -61,7 +62,7 @@ test("pitfall 11: what a host does not read is not queued: changes fall together
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
+  stream.ask({ topics: [topic("roots")] });
   await turn();
   for (let n = 1; n <= 500; n++) {
     apply(root(n));
@@ -83,12 +84,12 @@ test("a topic that is no longer wanted is not sent, and one that is kept goes on
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }, { key: "service/default/web", index: 0, datacenter: "" }] });
+  stream.ask({ topics: [topic("roots"), topic("service/default/web")] });
   await turn();
   await stream.takeAll();
   const seen = stream.sent.map((event) => [event.topic, event.reset]);
   expect(seen).toEqual([["roots", true], ["service/default/web", true]]);
-  stream.ask({ topics: [{ key: "service/default/web", index: 0, datacenter: "" }] });
+  stream.ask({ topics: [topic("service/default/web")] });
   await turn();
   apply(root(1));
   await turn();
@@ -102,7 +103,7 @@ test("a stream that has ended costs nothing more", async () => {
   apply(bootstrap);
   const stream = new SlowStream();
   hub.serve(stream as unknown as WatchStream, caller);
-  stream.ask({ topics: [{ key: "roots", index: 0, datacenter: "" }] });
+  stream.ask({ topics: [topic("roots")] });
   await turn();
   await stream.takeAll();
   stream.emit("cancelled");
