@@ -231,3 +231,11 @@ test("pitfall 57: with every server down a restarted agent serves what it knew, 
   const waiting = await call("PUT /v1/agent/service/register?wait=50ms", { body: "{name: late, port: 2}" });
   expect([waiting.status, waiting.text]).toEqual([504, expect.stringMatching(/not served yet: no certificate/)]);
 });
+
+test("docs/http-api.md names every route of the agent", () => {
+  const read = (path: string): string => readFileSync(resolve(import.meta.dirname, path), "utf8");
+  const lines = [...read("api/routes.ts").matchAll(/"((?:GET|PUT|POST|DELETE) \/[^"]*)"/g)].map((match) => match[1]!);
+  expect(lines.length).toBeGreaterThan(10);
+  const text = read("../docs/http-api.md");
+  expect(lines.filter((line) => !text.includes(`\`${line}`))).toEqual([]);
+});

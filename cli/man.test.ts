@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { MAN_PAGE, manPage } from "./man.ts";
 
-test("the man page is what the command tree says today (npm run man)", () => {
+test("the man page is what the command tree says today (bin/mesh-node cli/man.ts)", () => {
   expect(readFileSync(MAN_PAGE, "utf8")).toBe(manPage());
 });
 

@@ -1,4 +1,4 @@
-/** `npm run man`: writes docs/man/mesh.1 from the command tree; a test compares the two. */
+/** `bin/mesh-node cli/man.ts` writes docs/man/mesh.1 from the command tree; a test compares the two. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { CODES } from "../core/base/codes.ts";
@@ -50,7 +50,7 @@ const sentence = (text: string): string => `${text[0]!.toUpperCase()}${text.slic
 export function manPage(): string {
   const shared = optionsOf({ name: "", summary: "" });
   return [
-    '.\\" Made by "npm run man" from the command tree: change that instead.\n',
+    '.\\" Made by "bin/mesh-node cli/man.ts" from the command tree: change that instead.\n',
     '.TH MESH 1 "" "mesh" "User Commands"\n',
     `.SH NAME\nmesh \\- ${escape(MESH.summary)}\n`,
     ".SH SYNOPSIS\n.B mesh\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n",

@@ -9,7 +9,8 @@ export async function run(context: Context, args: Args): Promise<number> {
   const destination = intentionSide(args.required("destination"), context.namespace);
   const client = context.client();
   const before = await api.intentionExact(client, source, destination);
-  if (before !== undefined) await api.deleteIntention(client, source, destination);
+  // Asked for even where none is seen: a token that may not read it must not hear that it is gone.
+  await api.deleteIntention(client, source, destination);
   const result = before === undefined ? "unchanged" : "deleted";
   await context.show({ result, source, destination }, () => before === undefined
     ? `unchanged: there is no intention from ${shortKey(source)} to ${shortKey(destination)}\n`

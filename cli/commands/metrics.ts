@@ -19,7 +19,8 @@ export async function run(context: Context, args: Args): Promise<number> {
 }
 
 function formatMetric(name: string, value: number): string {
-  if (name.startsWith("latency_")) return formatLatency(value);
+  // No request takes 0 ms: there was none.
+  if (name.startsWith("latency_")) return formatLatency(value === 0 ? undefined : value);
   if (name === "error_rate") return formatPercent(value);
   return String(Number(value.toFixed(3)));
 }

@@ -1,7 +1,7 @@
 import * as api from "../api.ts";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
-import { formatBytes, formatLatency, formatPercent, formatRate } from "../format/values.ts";
+import { formatLatency, formatPercent, formatRate, tcpBytes } from "../format/values.ts";
 import { shortKey } from "../names.ts";
 import { showList } from "../output.ts";
 import { spanOf } from "../since.ts";
@@ -30,7 +30,7 @@ export async function run(context: Context, args: Args): Promise<number> {
       { header: "P50", value: (e) => http(e, formatLatency(e.latency_p50)), align: "right" },
       { header: "P99", value: (e) => http(e, formatLatency(e.latency_p99)), align: "right" },
       { header: "TCP", value: (e) => (e.tcp_connections > 0 ? String(e.tcp_connections) : "-"), align: "right" },
-      { header: "BYTES", value: (e) => formatBytes(e.sent_bytes + e.received_bytes), align: "right" },
+      { header: "TCP BYTES", value: tcpBytes, align: "right" },
     ],
   });
   return 0;

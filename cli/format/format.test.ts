@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createStyle, statusText, wantsColor, wantsUnicode } from "../terminal.ts";
 import { type Column, clean, displayWidth, renderTable } from "./table.ts";
-import { formatBytes, formatDuration, formatLatency, formatPercent, formatRate } from "./values.ts";
+import { formatBytes, formatDuration, formatLatency, formatPercent, formatRate, tcpBytes } from "./values.ts";
 
 interface Row { readonly name: string; readonly count: number }
 const columns: readonly Column<Row>[] = [
@@ -69,8 +69,14 @@ describe("numbers", () => {
   test("latencies, rates, shares and bytes", () => {
     expect([0.4123, 12.34, 250.4, 1_234, undefined].map(formatLatency))
       .toEqual(["0.412 ms", "12.3 ms", "250 ms", "1.23 s", "-"]);
-    expect([0, 0.44, 120.4].map(formatRate)).toEqual(["0/s", "0.4/s", "120/s"]);
+    expect([0, 0.009, 0.44, 120.4].map(formatRate)).toEqual(["0/s", "<0.1/s", "0.4/s", "120/s"]);
     expect([0, 0.0004, 0.256, 1].map(formatPercent)).toEqual(["0%", "<0.1%", "25.6%", "100%"]);
     expect([0, 999, 12_345, 1_500_000].map(formatBytes)).toEqual(["0 B", "999 B", "12.3 kB", "1.50 MB"]);
+  });
+
+  test("an edge without TCP connections shows no bytes, not none", () => {
+    const edge = { sent_bytes: 0, received_bytes: 0, tcp_connections: 0 };
+    expect([tcpBytes(edge), tcpBytes({ ...edge, tcp_connections: 1 }), tcpBytes({ ...edge, sent_bytes: 7 })])
+      .toEqual(["-", "0 B", "7 B"]);
   });
 });

@@ -26,8 +26,9 @@ export function formatLatency(ms: number | null | undefined): string {
   return ms >= 1_000 ? `${(ms / 1_000).toPrecision(3)} s` : `${ms >= 100 ? Math.round(ms) : ms.toPrecision(3)} ms`;
 }
 
-/** Per second: `0.4/s`, `120/s`. */
+/** Per second: `0.4/s`, `120/s`; `<0.1/s` for what is rare but there. */
 export function formatRate(perSecond: number): string {
+  if (perSecond > 0 && perSecond < 0.1) return "<0.1/s";
   return `${perSecond >= 100 ? Math.round(perSecond) : Number(perSecond.toFixed(1))}/s`;
 }
 
@@ -46,6 +47,12 @@ export function formatBytes(bytes: number): string {
   }
   return unit === 0 ? `${value} B` : `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
 }
+
+/** Both directions of an edge's TCP connections; HTTP requests are counted, their bytes are not. */
+export const tcpBytes = (edge: { sent_bytes: number; received_bytes: number; tcp_connections: number }): string => {
+  const bytes = edge.sent_bytes + edge.received_bytes;
+  return bytes === 0 && edge.tcp_connections === 0 ? "-" : formatBytes(bytes);
+};
 
 /** `1 service`, `2 services`. */
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;

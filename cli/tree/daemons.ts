@@ -14,7 +14,8 @@ const GOSSIP_PORT = port("gossip-port", "reserved for gossip; nothing listens th
 const DNS_PORT = port("dns-port", "reserved for DNS; nothing listens there yet");
 const READY_FILE = file("ready-file", "written (0600) once everything serves: ports and secrets as JSON");
 const DATA_DIR: OptionSpec = {
-  name: "data-dir", type: "string", placeholder: "DIR", complete: "folder", describe: "where state is kept",
+  name: "data-dir", type: "string", placeholder: "DIR", complete: "folder",
+  describe: "where state is kept (default /var/lib/mesh)",
 };
 
 const COMMON: readonly OptionSpec[] = [
@@ -22,8 +23,8 @@ const COMMON: readonly OptionSpec[] = [
     describe: "file or folder of files (*.yaml, *.json) instead of /etc/mesh.d; may be given again" },
   DATA_DIR,
   text("node", "NAME", "this host's name in the mesh (default: its host name)"),
-  text("bind", "ADDRESS", "address to listen on for other hosts"),
-  text("advertise", "ADDRESS", "address that other hosts use (default: the one it binds)"),
+  text("bind", "ADDRESS", "address to listen on for other hosts (default 0.0.0.0)"),
+  text("advertise", "ADDRESS", "address that other hosts use (default: the one it binds, or this host's first)"),
   text("http-addr", "HOST:PORT", "where the HTTP API listens (default 127.0.0.1:8500)"),
   { name: "retry-join", type: "list", placeholder: "HOST:PORT",
     describe: "a server's HTTPS address, tried before those in the ticket; may be given again" },
@@ -45,8 +46,9 @@ export const DEV: CommandSpec = {
       does: "a second one beside it, on free ports" },
   ],
   options: [
-    DATA_DIR, HTTP_PORT, DNS_PORT, GRPC_PORT, GOSSIP_PORT, INBOUND_PORT, READY_FILE,
-    { name: "ui", type: "boolean", onByDefault: true, describe: "serve the web page (reserved: there is none yet)" },
+    { ...DATA_DIR, describe: "keep state there (default: a temporary folder, removed at the end)" },
+    HTTP_PORT, DNS_PORT, GRPC_PORT, GOSSIP_PORT, INBOUND_PORT, READY_FILE,
+    { name: "ui", type: "boolean", onByDefault: true, describe: "no web page (reserved: there is none yet)" },
     { name: "log-level", type: "string", choices: ["debug", "info", "warn", "error"], describe: "how much is logged" },
   ],
   shares: "none",
@@ -137,7 +139,7 @@ export const AGENT: CommandSpec = {
     { command: "mesh agent register web.json", does: "tell the running agent of a service" },
   ],
   options: [
-    ...COMMON, GRPC_PORT, INBOUND_PORT,
+    ...COMMON, port("grpc-port", "a server's; an agent listens on none"), INBOUND_PORT,
     file("socket", "unix socket of the local API (default: /run/mesh/agent.sock, else one in the data folder)"),
     { name: "enable-script-checks", type: "boolean",
       describe: "let service definitions that come over the local socket run programs as this user" },

@@ -74,6 +74,7 @@ export function nearestPath(parts: readonly string[], patterns: readonly Pattern
   let best: string | undefined;
   let bestCost = Math.max(3, Math.ceil(parts.join("/").length / 3)) + 1;
   for (const pattern of patterns) {
+    if (pattern.segments.some((s) => s.kind === "rest")) continue; // it would look like anything
     const filled = pattern.segments.map((s, i) => (s.kind === "literal" ? s.text : (parts[i] ?? "x")));
     const cost = editDistance(parts.join("/").slice(0, 200), filled.join("/"));
     if (cost < bestCost) {

@@ -74,6 +74,7 @@ test("an unknown path names the nearest one, a wrong method those that exist", a
   const lost = await call("/v1/thing/web");
   expect(lost.status).toBe(404);
   expect(lost.body).toContain("did you mean /v1/things/:name ?");
+  expect((await call("/v1/flies/a/b/c")).body).not.toContain("did you mean");
   const wrong = await call("/v1/things/web", { method: "DELETE" });
   expect(wrong.status).toBe(405);
   expect(wrong.body).toContain("use GET, PUT");

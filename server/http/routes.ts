@@ -5,6 +5,7 @@ import type { RateLimiter } from "../rate-limit.ts";
 import { renewExpired } from "../renew.ts";
 import { createTicket } from "../tickets.ts";
 import { aclRoutes } from "./acl.ts";
+import { agentOnlyRoutes } from "./agent-only.ts";
 import { catalogRoutes } from "./catalog.ts";
 import { configRoutes } from "./config.ts";
 import { connectRoutes } from "./connect.ts";
@@ -41,6 +42,7 @@ export function apiRoutes(options: RouteOptions): GuardedRoute[] {
     ...aclRoutes(context, (request) => createTicket(context, httpsAddresses(), request)),
     ...meshRoutes(context),
     ...metricsRoutes(context),
+    ...agentOnlyRoutes(context),
     ...unbuiltRoutes(context),
   ];
 }

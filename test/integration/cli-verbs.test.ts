@@ -177,6 +177,14 @@ describe("access", () => {
     expect((await lab.cli(["intention", "create", "web", "api"], { token })).code).toBe(4);
   });
 
+  test("who may not see an intention does not hear that there is none", async () => {
+    const { token } = (await json("acl", "token", "create", "--role", "read:other")) as { token: string };
+    await lab.ok(["intention", "create", "web", "api"]);
+    const { code, stdout } = await lab.cli(["intention", "delete", "web", "api"], { token });
+    expect([code, stdout]).toEqual([4, ""]);
+    await lab.ok(["intention", "delete", "web", "api"]);
+  });
+
   test("a token goes to a file of mode 0600, is used from there, and is worthless once deleted", async () => {
     const out = join(lab.folder, "reader");
     const made = (await json("acl", "token", "create", "--role", "read:default", "--out", out)) as { accessor: string };

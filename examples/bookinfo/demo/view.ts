@@ -1,7 +1,7 @@
 /** The live view: services and health, who calls whom, a denied call, what to try next. */
 import { serviceSummaries, getTopology, type ServiceSummary, type TopologyEdge } from "../../../cli/api.ts";
 import { renderTable } from "../../../cli/format/table.ts";
-import { formatBytes, formatLatency, formatPercent, formatRate } from "../../../cli/format/values.ts";
+import { formatLatency, formatPercent, formatRate, tcpBytes } from "../../../cli/format/values.ts";
 import { shortKey, shortName } from "../../../cli/names.ts";
 import { type Style, statusText } from "../../../cli/terminal.ts";
 import { get } from "../apps/web.ts";
@@ -55,7 +55,7 @@ export function render(mesh: Mesh, picture: Picture, style: Style): string {
         { header: "DENIED", value: (e) => share(style, e.denied_count / Math.max(1, e.request_count)), align: "right" },
         { header: "P50", value: (e) => (e.request_count > 0 ? formatLatency(e.latency_p50) : "-"), align: "right" },
         { header: "P99", value: (e) => (e.request_count > 0 ? formatLatency(e.latency_p99) : "-"), align: "right" },
-        { header: "BYTES", value: (e) => formatBytes(e.sent_bytes + e.received_bytes), align: "right" },
+        { header: "TCP BYTES", value: tcpBytes, align: "right" },
       ], edges, options),
     title("A call that nobody allowed"),
     `productpage to ratings: ${denied.status === 403 ? style.green("403, denied") : style.red(String(denied.status))} `
