@@ -12,7 +12,7 @@ import { type BucketPairs, quantile } from "./histogram.ts";
 export const SLOT_MS = 10_000;
 export const KEPT_MS = 3_600_000;
 /** Edges in one slot; a mesh of 10,000 services with 5 upstreams each is half of it. What comes after is dropped. */
-export const EDGES_PER_SLOT_MAX = 100_000;
+const EDGES_PER_SLOT_MAX = 100_000;
 
 /** One direction of traffic, as one side saw it in some time. */
 interface EdgeCounts {

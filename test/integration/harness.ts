@@ -132,10 +132,12 @@ export class Lab implements AsyncDisposable {
     return daemon;
   }
 
-  async server(name = "s1"): Promise<{ daemon: Daemon; ready: Ready }> {
+  async server(more: readonly string[] = []): Promise<{ daemon: Daemon; ready: Ready }> {
+    const name = "s1";
     const args = (ready: { http: number; https?: number; grpc: number }): string[] => [
       "server", "--bootstrap", "--node", name, "--data-dir", join(this.folder, name), "--bind", "127.0.0.1",
       "--http-port", `${ready.http}`, "--https-port", `${ready.https ?? 0}`, "--grpc-port", `${ready.grpc}`,
+      ...more,
     ];
     const daemon = this.daemon(name, args({ http: 0, https: 0, grpc: 0 }));
     const ready = await daemon.start();
