@@ -59,7 +59,7 @@ describe("ServiceDefaults", () => {
     ["another protocol", "protocol: http", "protocol: htp", 'spec.protocol must be one of "http", "tcp", "auto"'],
     ["another balance", "least_request", "random", "spec.balance must be one of"],
     ["no duration", "1500ms", "soon", "spec.connect_timeout must be a duration from 1ms to 1h"],
-    ["a zero duration", "1500ms", "0s", "spec.connect_timeout must be a duration"],
+    ["too long a duration", "1500ms", "2h", "spec.connect_timeout must be a duration"],
     ["no name", "metadata: {name: web}", "metadata: {}", "metadata.name is missing"],
     ["no metadata", "metadata: {name: web}", "", "metadata.name is missing"],
     ["an upper case name", "name: web", "name: Web", "metadata.name must be lower case"],
