@@ -50,9 +50,10 @@ export class ServerLink {
 
   /** The watch stream tells whether a server is there. */
   setConnected(connected: boolean, error = ""): void {
+    // A connection that ends was there until now, however long nothing came over it.
+    if (connected || this.#connected) this.#lastContactMs = Date.now();
     this.#connected = connected;
-    if (connected) this.#lastContactMs = Date.now();
-    else if (error !== "") this.#lastError = error;
+    if (!connected && error !== "") this.#lastError = error;
   }
 
   /** Called when the client was replaced: streams must be opened again. */

@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, status as GrpcStatus, type ServiceError } from "@grpc/grpc-js";
 import type { CheckProbe } from "../../core/model/service.ts";
 import type { ProbeResult } from "./probe.ts";
 
@@ -19,7 +19,7 @@ export function probeGrpc(probe: CheckProbe & { type: "grpc" }, signal: AbortSig
     const call = client.makeUnaryRequest(
       "/grpc.health.v1.Health/Check", encodeRequest, decodeResponse, probe.service, new Metadata(),
       (error: ServiceError | null, status?: number) => {
-        if (error !== null) reject(error);
+        if (error !== null) reject(new Error(`${name}: ${describeError(error)}`));
         else if (status === SERVING) resolve({ status: "passing", output: `${name}: SERVING` });
         else resolve({ status: "critical", output: `${name}: ${NAMES[status ?? 0] ?? `status ${status}`}` });
       },
@@ -27,6 +27,13 @@ export function probeGrpc(probe: CheckProbe & { type: "grpc" }, signal: AbortSig
     signal.addEventListener("abort", () => call.cancel());
     if (signal.aborted) call.cancel();
   }).finally(() => client.close());
+}
+
+/** `NOT_FOUND`, `UNAVAILABLE: connect ECONNREFUSED 127.0.0.1:1`: without what the library says about itself. */
+function describeError({ code, details }: ServiceError): string {
+  const said = details.replace(/^No connection established\. Last error: (?:Error: )?/, "")
+    .replace(/\. Resolution note: *$/, "");
+  return said === "" ? GrpcStatus[code] : `${GrpcStatus[code]}: ${said}`;
 }
 
 /** HealthCheckRequest { string service = 1 }. */

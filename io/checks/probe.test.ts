@@ -117,7 +117,12 @@ test("gRPC health: SERVING is passing, NOT_SERVING critical, an unknown service 
   const probe = (service: string): Promise<ProbeResult> =>
     run({ type: "grpc", host: "127.0.0.1", port, service, useTls: false });
   expect([(await probe("")).status, (await probe("sick")).output, (await probe("gone")).output])
-    .toEqual(["passing", `GRPC 127.0.0.1:${port}/sick: NOT_SERVING`, "5 NOT_FOUND: unknown service"]);
+    .toEqual(["passing", `GRPC 127.0.0.1:${port}/sick: NOT_SERVING`, `GRPC 127.0.0.1:${port}/gone: NOT_FOUND: unknown service`]);
+});
+
+test("gRPC where nothing listens: the reason, and nothing about the library", async () => {
+  const { output } = await run({ type: "grpc", host: "127.0.0.1", port: 1, service: "", useTls: false });
+  expect(output).toBe("GRPC 127.0.0.1:1/: UNAVAILABLE: connect ECONNREFUSED 127.0.0.1:1");
 });
 
 test("a removed check's probe ends at once", async () => {
