@@ -2,6 +2,7 @@ import { MeshError } from "../../core/base/errors.ts";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { daemonLogger, placeOf } from "../daemon/host.ts";
+import { claimReadyFile } from "../daemon/ready.ts";
 import { httpListen, loadConfig } from "../daemon/settings.ts";
 import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 import { readTicket } from "../daemon/ticket.ts";
@@ -16,6 +17,7 @@ export async function run(context: Context, args: Args): Promise<number> {
       fix: "http_addr: 127.0.0.1:8500",
     });
   }
+  claimReadyFile(config.readyFile);
   const ticket = await readTicket(config, context.io);
   const { startAgent } = await import("../../agent/main.ts");
   const agent = await startUnlessStopped(stop, () => startAgent({

@@ -13,6 +13,7 @@ import { ensureDir, writeFileAtomic } from "../../io/files.ts";
 import { createLogger } from "../../io/logger.ts";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
+import { claimReadyFile } from "../daemon/ready.ts";
 import { configFromFlags, defaultNodeName } from "../daemon/settings.ts";
 import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 
@@ -33,6 +34,7 @@ interface Started {
 export async function run(context: Context, args: Args): Promise<number> {
   const stop = stopBySignal(context.say);
   const config = configFromFlags(args);
+  claimReadyFile(config.readyFile);
   const folder = dataFolder(config.dataDir);
   try {
     const mesh = await startUnlessStopped(stop, () => start(config, folder.path, context));

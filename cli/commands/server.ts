@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Args } from "../args.ts";
 import type { Context } from "../context.ts";
 import { daemonLogger, placeOf } from "../daemon/host.ts";
+import { claimReadyFile } from "../daemon/ready.ts";
 import { httpListen, loadConfig } from "../daemon/settings.ts";
 import { startUnlessStopped, stopBySignal } from "../daemon/signals.ts";
 
@@ -11,6 +12,7 @@ export async function run(context: Context, args: Args): Promise<number> {
   process.umask(0o077);
   const stop = stopBySignal(context.say);
   const config = loadConfig(args, context.env);
+  claimReadyFile(config.readyFile);
   const credentials = context.env["CREDENTIALS_DIRECTORY"];
   const { startServer } = await import("../../server/main.ts");
   const server = await startUnlessStopped(stop, () => startServer({

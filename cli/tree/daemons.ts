@@ -12,7 +12,8 @@ const GRPC_PORT = port("grpc-port", "port for agents and other servers, mTLS (de
 const INBOUND_PORT = port("inbound-port", "port where other hosts' proxies come in, mTLS (default 15008)");
 const GOSSIP_PORT = port("gossip-port", "reserved for gossip; nothing listens there yet");
 const DNS_PORT = port("dns-port", "reserved for DNS; nothing listens there yet");
-const READY_FILE = file("ready-file", "written (0600) once everything serves: ports and secrets as JSON");
+const READY_FILE = file(
+  "ready-file", "written (0600) once everything serves, removed at the end: ports and secrets as JSON");
 const DATA_DIR: OptionSpec = {
   name: "data-dir", type: "string", placeholder: "DIR", complete: "folder",
   describe: "where state is kept (default /var/lib/mesh)",

@@ -64,6 +64,7 @@ describe("mesh dev", () => {
     const [code] = (await once(running.child, "exit")) as [number];
     expect(code).toBe(0);
     expect(temporary(lab)).toEqual([]);
+    expect(existsSync(readyFile)).toBe(false);
   });
 
   test("two run side by side, each a mesh of its own", async () => {
@@ -135,11 +136,14 @@ describe("server and agent", () => {
     expect((await lab.cli([...base, "--ticket-file", file])).code).toBe(2);
   });
 
-  test("a server that has no cluster and may not make one says so", async () => {
+  test("a server that has no cluster and may not make one says so, and an old ready file is gone", async () => {
     await using lab = new Lab();
+    const stale = join(lab.folder, "ready.json");
+    writeFileSync(stale, JSON.stringify({ http: 1, pid: 1, token: "of an earlier run that was killed" }));
     const { code, stderr } = await lab.cli(["server", "--data-dir", join(lab.folder, "s"), ...PORTS.slice(0, 4),
-      "--https-port", "0"]);
+      "--https-port", "0", "--ready-file", stale]);
     expect([code, stderr]).toEqual([expect.any(Number), expect.stringContaining("--bootstrap")]);
+    expect(existsSync(stale)).toBe(false);
   });
 });
 
