@@ -116,8 +116,9 @@ test("gRPC health: SERVING is passing, NOT_SERVING critical, an unknown service 
   cleanups.push(() => server.forceShutdown());
   const probe = (service: string): Promise<ProbeResult> =>
     run({ type: "grpc", host: "127.0.0.1", port, service, useTls: false });
+  const where = `GRPC 127.0.0.1:${port}`;
   expect([(await probe("")).status, (await probe("sick")).output, (await probe("gone")).output])
-    .toEqual(["passing", `GRPC 127.0.0.1:${port}/sick: NOT_SERVING`, `GRPC 127.0.0.1:${port}/gone: NOT_FOUND: unknown service`]);
+    .toEqual(["passing", `${where}/sick: NOT_SERVING`, `${where}/gone: NOT_FOUND: unknown service`]);
 });
 
 test("gRPC where nothing listens: the reason, and nothing about the library", async () => {
