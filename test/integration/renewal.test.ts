@@ -19,7 +19,10 @@ test("pitfall 34: renewals swap certificates under traffic, and nothing is dropp
   const SLICES = 400;
   const slice = Buffer.alloc(4_096, "m");
   const app = await lab.app((req, res) => {
-    if (req.url !== "/long") return void res.end("ok");
+    if (req.url !== "/long") {
+      res.end("ok");
+      return;
+    }
     // About twelve seconds of body: twice the life of a certificate.
     let sent = 0;
     const timer = setInterval(() => {
@@ -54,8 +57,8 @@ test("pitfall 34: renewals swap certificates under traffic, and nothing is dropp
       res.on("error", fail);
     }).on("error", fail).end();
   });
-  let finished = false;
-  const over = download.finally(() => { finished = true; });
+  const state = { finished: false };
+  const over = download.finally(() => { state.finished = true; });
   // Handled below, at its await; a failure meanwhile is no unhandled rejection.
   over.catch(() => undefined);
   const live = connect(tcpUpstream, "127.0.0.1");
@@ -65,7 +68,7 @@ test("pitfall 34: renewals swap certificates under traffic, and nothing is dropp
   live.on("close", () => { cut = true; });
   live.on("error", () => undefined);
   let sent = 0;
-  while (!finished) {
+  while (!state.finished) {
     expect((await http(`http://127.0.0.1:${upstream}/`)).status).toBe(200);
     live.write("x");
     sent++;
