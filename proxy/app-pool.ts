@@ -50,6 +50,7 @@ export class AppPool {
   readonly host: string;
   readonly port: number;
   private idle: AppConnection[] = [];
+  private closed = false;
 
   constructor(host: string, port: number) {
     this.host = host;
@@ -73,7 +74,7 @@ export class AppPool {
   /** After a complete and clean exchange only. */
   give(connection: AppConnection): void {
     if (connection.pipe.isGone) return;
-    if (this.idle.length >= IDLE_COUNT_MAX) {
+    if (this.closed || this.idle.length >= IDLE_COUNT_MAX) {
       connection.pipe.finish();
       return;
     }
@@ -93,7 +94,9 @@ export class AppPool {
     while (this.idle.length > 0 && nowMs - this.idle[0]!.idleSinceMs > IDLE_MAX_MS) this.idle.shift()!.pipe.finish();
   }
 
+  /** What is lent now ends when it is given back. */
   close(): void {
+    this.closed = true;
     for (const connection of this.idle) connection.pipe.finish();
     this.idle = [];
   }

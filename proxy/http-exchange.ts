@@ -69,6 +69,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
   private eof = false;
   private closed = false;
   private unfit = false;
+  private draining = false;
 
   constructor(down: Pipe, hop: HttpHop, nowMs: number) {
     this.down = down;
@@ -86,7 +87,9 @@ export class HttpExchange implements PipeOwner, HttpSink {
 
   /** Ended between two messages: fit for another stream. */
   get isReusable(): boolean {
-    return this.parser.idle && this.parser.error === 0 && !this.raw && !this.upstream.isBroken && !this.unfit;
+    // After a request that said close the parser takes nothing more.
+    return this.parser.idle && this.parser.head.keepAlive && this.parser.error === 0 && !this.raw
+      && !this.upstream.isBroken && !this.unfit;
   }
 
   /** Serves another stream of the same hop. */
@@ -114,7 +117,8 @@ export class HttpExchange implements PipeOwner, HttpSink {
         this.upstream.write(bytes, p, to);
         return;
       }
-      if (this.busy && this.requestDone) {
+      // No further request for a client that does not read its answers: each would add to what waits for it.
+      if (this.busy ? this.requestDone : this.downBlocked) {
         this.hold(bytes, p, to);
         return;
       }
@@ -136,7 +140,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
 
   /** Goes on with what was held back: opaque bytes, or the next request. What it cannot take is held back again. */
   private unhold(): void {
-    if (this.held.size > 0 && !this.closed && (this.raw || !this.busy)) {
+    if (this.held.size > 0 && !this.closed && (this.raw || (!this.busy && !this.downBlocked))) {
       const bytes = this.held.take();
       this.feed(bytes, 0, bytes.length);
     }
@@ -180,6 +184,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
   onDrain(): void {
     this.downBlocked = false;
     this.upstream.resume();
+    if (this.held.size > 0 && !this.busy) this.unhold();
   }
 
   // The request, from the parser.
@@ -191,7 +196,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
     this.attempts = 0;
     this.methodId = head.methodId;
     this.versionMinor = head.versionMinor;
-    this.keepAlive = head.keepAlive;
+    this.keepAlive = head.keepAlive && !this.draining;
     this.upgradeAsked = head.upgrade || head.methodId === Method.connect;
     this.startedMs = performance.now();
     this.slow.restart(this.startedMs);
@@ -369,6 +374,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
 
   /** No new request on this connection: ends at once when idle, else after the answer. */
   drain(): void {
+    this.draining = true;
     this.keepAlive = false;
     if (!this.busy && !this.parser.inHead) this.close();
   }

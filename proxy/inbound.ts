@@ -98,6 +98,12 @@ export class Inbound {
     return service === undefined || identity === undefined ? undefined : { service, identity };
   }
 
+  /** The service whose connections run, though it may have left the configuration. */
+  serviceInUse(key: string): LocalService | undefined {
+    for (const { caller } of this.sessions) if (caller.service.key === key) return caller.service;
+    return undefined;
+  }
+
   get tunnelCount(): number {
     let count = 0;
     for (const session of this.sessions) if (session.link !== undefined) count++;

@@ -75,5 +75,6 @@ export class LocalService {
 
   close(): void {
     for (const { pool } of this.instances.values()) pool.close();
+    this.instances = new Map();
   }
 }

@@ -111,9 +111,11 @@ export class Runtime {
   private applyLocals(snapshot: ProxySnapshot): void {
     const named = new Set(snapshot.locals.map((local) => local.service));
     for (const config of snapshot.locals) {
-      const known = this.services.get(config.service);
-      if (known === undefined) this.services.set(config.service, new LocalService(config));
-      else if (known.update(config)) this.stats.policyCuts += this.inbound.enforce(known);
+      // One that left and comes back is the same: whom it let in before is judged by its policy of now.
+      const known = this.services.get(config.service) ?? this.inbound.serviceInUse(config.service);
+      this.services.set(config.service, known ?? new LocalService(config));
+      if (known === undefined) continue;
+      if (known.update(config)) this.stats.policyCuts += this.inbound.enforce(known);
     }
     for (const [key, service] of this.services) {
       if (named.has(key)) continue;

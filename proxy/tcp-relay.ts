@@ -24,6 +24,7 @@ export class TcpRelay implements PipeOwner {
   private downEof = false;
   private upEof = false;
   private heard = false;
+  private upBlocked = false;
 
   constructor(down: Pipe, options: TcpRelayOptions) {
     this.down = down;
@@ -32,8 +33,14 @@ export class TcpRelay implements PipeOwner {
       onBytes: (bytes, from, to) => this.fromUp(bytes, from, to),
       onEof: () => this.upEnded(),
       onGone: (reason) => this.upGone(reason),
-      onBlocked: () => this.down.pause(),
-      onDrain: () => this.down.resume(),
+      onBlocked: () => {
+        this.upBlocked = true;
+        this.down.pause();
+      },
+      onDrain: () => {
+        this.upBlocked = false;
+        this.down.resume();
+      },
     };
     down.owner = this;
   }
@@ -41,11 +48,12 @@ export class TcpRelay implements PipeOwner {
   /** Bytes go to this pipe from now on, those that waited first. */
   attach(up: Pipe): void {
     this.up = up;
+    this.upBlocked = false;
     up.owner = this.upSide;
     const { replay } = this;
     if (replay.size > 0) up.write(replay.bytes!, 0, replay.size);
     if (this.downEof) up.end();
-    this.down.resume();
+    if (!this.upBlocked) this.down.resume();
   }
 
   onBytes(bytes: Uint8Array, from: number, to: number): void {

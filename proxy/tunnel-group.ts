@@ -189,10 +189,6 @@ export class TunnelGroup {
       },
     });
     this.options.onLinks(1);
-    if (this.closed) {
-      link.drain(TunnelError.idle);
-      return;
-    }
     this.links.push(link);
     this.lastError = "";
     this.owesRenewal = false;
@@ -201,6 +197,8 @@ export class TunnelGroup {
     const waiting = this.waiters;
     this.waiters = [];
     for (const { waiter } of waiting) waiter.onLink(link);
+    // It left the configuration meanwhile: what waited for it may still use it.
+    if (this.closed) link.drain(TunnelError.idle);
   }
 
   private failed(error: string): void {

@@ -99,7 +99,7 @@ export abstract class TunnelSender {
 
   private endNow(stream: TunnelStream): void {
     stream.endQueued = false;
-    if (!this.outbox.end(stream.id)) this.fail(TunnelError.tooManyControls);
+    if (!this.outbox.end(stream.id)) return this.fail(TunnelError.tooManyControls);
     assert(stream.transit(StreamEvent.localEnd), "a stream ends once");
     if (stream.state === StreamState.closed) this.remove(stream);
   }

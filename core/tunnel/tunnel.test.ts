@@ -360,3 +360,29 @@ test("the tunnel's window is refilled on receipt: a stalled stream leaves it who
   expect(parked).toBe(40 * STREAM_WINDOW);
   expect(parked).toBeGreaterThan(TUNNEL_WINDOW);
 });
+
+test("a peer that takes nothing ends the tunnel with a code, whichever control frame is one too many", () => {
+  const full = (tunnel: Tunnel): void => {
+    const ping = new Uint8Array(16);
+    writeHeader(ping, 0, 8, FrameType.ping << 8, 0);
+    // 4,096 answers fill the slab, as many more wait.
+    for (let i = 0; i < 2 * 4_096 && !tunnel.isEnded; i++) {
+      if (controlsLeft(tunnel) === 0) return;
+      tunnel.receive(ping, 0, ping.length);
+    }
+  };
+  const wire = new Wire();
+  const end = wire.open();
+  wire.run();
+  full(wire.far);
+  wire.far.end(wire.accepted[0]!.stream);
+  expect(wire.errors).toEqual([TunnelError.tooManyControls]);
+  expect(wire.accepted[0]!.reset).toBe(TunnelError.tooManyControls);
+  full(wire.near);
+  expect(wire.near.open(OPEN, end)).toBeUndefined();
+  expect(wire.errors).toEqual([TunnelError.tooManyControls, TunnelError.tooManyControls]);
+});
+
+/** How many control frames the tunnel still queues before it gives up. */
+const controlsLeft = (tunnel: Tunnel): number =>
+  4_096 - (tunnel as unknown as { outbox: { waiting: unknown[] } }).outbox.waiting.length;

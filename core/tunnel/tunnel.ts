@@ -67,7 +67,8 @@ export class Tunnel extends TunnelSender implements FrameSink {
     const stream = new TunnelStream(++this.lastStream, handler);
     this.streams.add(stream);
     this.control(FrameType.open, 0, stream.id, payload);
-    return stream;
+    // The tunnel may just have failed with it.
+    return this.ended ? undefined : stream;
   }
 
   /** Cuts the stream; its handler hears nothing more. */

@@ -139,7 +139,7 @@ export class SocketPipe implements Pipe, Flushable {
     this.owner = NO_OWNER;
     if (this.gone) return;
     this.resume();
-    if (this.gotEof) return;
+    if (this.gotEof && this.socket.writableLength === 0) return;
     this.socket.setTimeout(LINGER_MS, () => this.socket.destroy());
   }
 
@@ -149,7 +149,7 @@ export class SocketPipe implements Pipe, Flushable {
     this.gone = true;
     this.owner = NO_OWNER;
     if (this.encrypted || this.socket.connecting) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    else resetAndDestroy(this.socket);
   }
 
   pause(): void {
@@ -189,5 +189,14 @@ export class SocketPipe implements Pipe, Flushable {
     enter();
     this.owner.onGone(reason);
     leave();
+  }
+}
+
+/** A socket on a path knows no reset, and throws when it is asked for one. */
+function resetAndDestroy(socket: Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    socket.destroy();
   }
 }
