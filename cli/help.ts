@@ -43,7 +43,7 @@ export function renderHelp(path: readonly string[], spec: CommandSpec, style: St
     blocks.push(`${title("Arguments")}\n${entries(spec.positionals.map((p) => [p.name.toUpperCase(), p.describe]))}`);
   }
   const ends = "Exit codes: 0 ok, 1 failed or a negative answer, 2 usage, 3 unreachable, 4 not permitted, "
-    + "5 timed out, 130 interrupted\n";
+    + "5 timed out,\n130 interrupted (a daemon that is stopped in order ends with 0)\n";
   if (spec.load === undefined) blocks.push(`${path.join(" ")} COMMAND --help shows a command's options.\n`);
   else blocks.push(`${title("Options")}\n${entries(optionsOf(spec).map((o) => [optionUsage(o), o.describe]))}`);
   if (spec === MESH) blocks.push(ends);

@@ -81,6 +81,13 @@ describe("a command line that is wrong", () => {
     expect((await cli("acl", "token")).err).toContain("needs a subcommand: create, list, delete");
   });
 
+  test.each([["topology"], ["metrics", "web"]])("%s --since beyond what is kept is refused", async (...words) => {
+    const { code, err } = await cli(...words, "--since", "61m", "--http-addr", "unix:/nonexistent/agent.sock");
+    expect([code, err]).toEqual([2, expect.stringContaining("--since 61m goes back further than what is kept: 1h")]);
+    expect(err).toContain("fix: --since 1h");
+    expect((await cli(...words, "--since", "1h", "--http-addr", "unix:/nonexistent/agent.sock")).code).toBe(3);
+  });
+
   test("a designed verb that is not built says so, exit code 1, and no help lists it", async () => {
     const top = await cli("top", "--format", "json");
     expect([top.code, JSON.parse(top.err).error.code]).toEqual([1, "NOT_BUILT"]);
@@ -96,6 +103,12 @@ describe("help", () => {
     expect((await cli("help", "intention", "create")).out).toBe(one.out);
     expect((await cli("intention", "create", "-h")).out).toBe(one.out);
     expect(one.code).toBe(0);
+  });
+
+  test("exit code 130 is told apart from a daemon's end; leaf-ttl names both bounds", async () => {
+    expect((await cli("--help")).out).toContain("130 interrupted (a daemon that is stopped in order ends with 0)");
+    const server = (await cli("server", "--help")).out.replaceAll(/\s+/g, " ");
+    expect(server).toContain("certificates, 1s to 168h (default 24h)");
   });
 
   test("no word at all shows the help; a help for nothing known fails", async () => {

@@ -272,6 +272,16 @@ test("pitfall 53: a token that is revoked while its request is still on the way 
 
 test("what is designed but not built says so, to those with a token", async () => {
   expect((await mesh.call("GET /v1/mesh/trace/abc")).json).toMatchObject({ error: { code: "NOT_BUILT" } });
+  for (const [line, instead] of [
+    ["PUT /v1/agent/check/register", "/v1/agent/service/register"],
+    ["PUT /v1/agent/check/deregister/web:1", "/v1/agent/service/register"],
+    ["PUT /v1/agent/maintenance?enable=true", "/v1/agent/service/maintenance/:id"],
+    ["GET /v1/agent/members", "/v1/mesh/nodes"],
+  ] as const) {
+    const answer = await mesh.call(line);
+    expect([answer.status, answer.text], line).toEqual([501, expect.stringContaining("fix: ")]);
+    expect(answer.text, line).toContain(instead);
+  }
   expect((await mesh.call("GET /v1/agent/members")).status).toBe(501);
 });
 

@@ -70,7 +70,7 @@ export const SERVER: CommandSpec = {
     ...COMMON, HTTPS_PORT, GRPC_PORT,
     { name: "bootstrap", type: "boolean", describe: "make a new cluster unless the data folder holds one" },
     text("trust-domain", "NAME", "trust domain of a new cluster (default: <cluster-id>.mesh)"),
-    text("leaf-ttl", "DURATION", "life of service certificates, up to 168h (default 24h)"),
+    text("leaf-ttl", "DURATION", "life of service certificates, 1s to 168h (default 24h)"),
   ],
   shares: "none",
   daemon: true,

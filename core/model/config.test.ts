@@ -33,6 +33,12 @@ describe("configuration files", () => {
     expect(error.fix).toContain('did you mean "http_port"?');
   });
 
+  test("leaf_ttl has the flag's bounds", () => {
+    expect(parseConfigFiles([{ file: "a.yaml", text: "leaf_ttl: 1s\n" }])).toEqual({ leafTtlMs: 1_000 });
+    expect(failure([["a.yaml", "leaf_ttl: 999ms\n"]]).message).toContain("a.yaml:1:11");
+    expect(failure([["a.yaml", "leaf_ttl: 169h\n"]]).message).toContain("a.yaml:1:11");
+  });
+
   test("a file that is no object and broken syntax are named", () => {
     expect(failure([["a.yaml", "- x\n"]]).message).toContain("a.yaml:1:1");
     expect(failure([["b.json", "{"]]).message).toContain("b.json:1");

@@ -44,7 +44,7 @@ export interface ConfigFile {
 }
 
 const PORT = { min: 0, max: 65_535 };
-const LEAF_TTL = { min: 60_000, max: 7 * 86_400_000 };
+const LEAF_TTL = { min: 1_000, max: 7 * 86_400_000 };
 
 /** Throws INVALID_CONFIG that names every mistake of every file. */
 export function parseConfigFiles(files: readonly ConfigFile[]): DaemonConfig {

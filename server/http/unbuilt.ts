@@ -4,7 +4,6 @@ import { guarded, type GuardedRoute } from "./query.ts";
 
 /** Designed, not built: they say so instead of looking like a typing mistake. */
 const UNBUILT = [
-  "GET /v1/agent/members",
   "GET /v1/mesh/trace/:id",
   "GET /v1/acl/policies", "PUT /v1/acl/policy", "GET /v1/acl/policy/:id", "PUT /v1/acl/bootstrap",
   "PUT /v1/connect/ca/configuration", "GET /v1/connect/ca/configuration", "POST /v1/mesh/ca/rotate",
@@ -15,7 +14,19 @@ const UNBUILT = [
   "PUT /v1/catalog/register", "PUT /v1/catalog/deregister",
 ];
 
+/** Consul's ways to what is done otherwise here. An agent forwards what it does not know, so these answer for it too. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  "GET /v1/agent/members": "GET /v1/mesh/nodes (mesh nodes) lists the hosts",
+  "PUT /v1/agent/check/register": "put the check into its service's definition: PUT /v1/agent/service/register",
+  "PUT /v1/agent/check/deregister/:id":
+    "register the service again without the check: PUT /v1/agent/service/register",
+  "PUT /v1/agent/maintenance":
+    "PUT /v1/agent/service/maintenance/:id (mesh agent maint enable ID) for each service of the host",
+};
+
 export const unbuiltRoutes = (context: ServerContext): GuardedRoute[] => UNBUILT.map((line) =>
   guarded(context, line, () => {
     throw new MeshError("NOT_BUILT", `${line} is not offered by this version`);
-  }));
+  })).concat(Object.entries(INSTEAD).map(([line, fix]) => guarded(context, line, () => {
+    throw new MeshError("NOT_BUILT", `${line} is not offered by this version`, { fix });
+  })));
