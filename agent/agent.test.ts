@@ -175,6 +175,7 @@ test("Prometheus: the user's names, with the proxy's counts and the names of ser
 
 test("proxy-config shows what the proxy runs; an unknown section gets a hint", async () => {
   expect((await call("GET /v1/mesh/proxy-config/listeners")).json).toEqual([]);
+  expect((await call("GET /v1/mesh/proxy-config/clusters")).json).toEqual([{ name: "a", connect_timeout_ms: 5 }]);
   expect((await call("GET /v1/mesh/proxy-config/listener")).text).toContain('did you mean \\"listeners\\"?');
 });
 

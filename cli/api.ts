@@ -168,9 +168,9 @@ export interface TopologyEdge {
   readonly request_rate: number;
   readonly error_rate: number;
   readonly denied_count: number;
-  /** Milliseconds. */
-  readonly latency_p50: number;
-  readonly latency_p99: number;
+  /** Milliseconds; null: nothing was answered. */
+  readonly latency_p50: number | null;
+  readonly latency_p99: number | null;
   readonly tcp_connections: number;
   readonly sent_bytes: number;
   readonly received_bytes: number;
@@ -205,8 +205,8 @@ export interface Metrics {
   readonly service: string;
   readonly start: string;
   readonly end: string;
-  readonly metrics: Readonly<Record<string, number>>;
-  readonly series: readonly Readonly<Record<string, string | number>>[];
+  readonly metrics: Readonly<Record<string, number | null>>;
+  readonly series: readonly Readonly<Record<string, string | number | null>>[];
 }
 
 export async function getMetrics(

@@ -192,13 +192,17 @@ test("telemetry: a host speaks only of services that it may be; topology and met
   expect(topology.edges).toMatchObject([{ source: "default/web", destination: "default/db", request_count: 10 }]);
   const metrics = await mesh.call("GET /v1/mesh/metrics/db?metrics=request_count,error_rate,latency_p99");
   expect(metrics.json).toMatchObject({ service: "default/db", metrics: { request_count: 10, error_rate: 0.1 } });
+  const answered = metrics.json as { metrics: { latency_p99: number }; series: { latency_p99: number }[] };
+  const figures = [answered.metrics, ...answered.series].map((point) => String(point.latency_p99));
+  for (const figure of figures) expect(figure).toMatch(/^\d+(\.\d{1,3})?$/);
   const now = Math.floor(Date.now() / 1000);
   for (const [start, end] of [[now - 60, now + 10], [(now - 60) * 1000, (now + 10) * 1000]]) {
     const spanned = await mesh.call(`GET /v1/mesh/metrics/db?start=${start}&end=${end}`);
     expect(spanned.json).toMatchObject({ metrics: { request_count: 10 } });
   }
   const earlier = await mesh.call(`GET /v1/mesh/metrics/db?start=${now - 3000}&end=${now - 2000}`);
-  expect(earlier.json).toMatchObject({ metrics: { request_count: 0 }, series: [] });
+  const nothing = { request_count: 0, latency_p50: null, latency_p99: null, error_rate: 0 };
+  expect(earlier.json).toMatchObject({ metrics: nothing, series: [] });
   expect((await mesh.call("GET /v1/mesh/metrics/db?metrics=nonsense")).status).toBe(400);
   expect((await mesh.call("GET /v1/mesh/metrics/nobody")).status).toBe(404);
   const malformed = { reportJson: Buffer.from('{"requests":1}') };

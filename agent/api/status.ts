@@ -7,6 +7,7 @@ import type { ApiRequest, ApiResponse } from "../../io/api/router.ts";
 import type { LocalAccess } from "../access.ts";
 import type { AgentContext } from "../context.ts";
 import { isoOrEmpty } from "./services.ts";
+import { snakeCase } from "./snake-case.ts";
 
 const hoursLeft = (notAfterMs: number): number =>
   Math.max(0, Math.round(((notAfterMs - Date.now()) / HOUR_MS) * 10) / 10);
@@ -85,7 +86,7 @@ const SECTIONS = ["listeners", "clusters", "endpoints", "certs", "routes"];
 export async function proxyConfig(context: AgentContext, access: LocalAccess, req: ApiRequest): Promise<ApiResponse> {
   access.require({ kind: "read", namespace: "*" });
   const section = req.params["section"]!;
-  const dump = await context.control.dump() as Record<string, unknown>;
+  const dump = snakeCase(await context.control.dump()) as Record<string, unknown>;
   if (section === "all") return { status: 200, body: dump };
   const part = dump[section];
   if (part !== undefined) return { status: 200, body: part as object };

@@ -33,7 +33,7 @@ function take(message) {
     ], durations: [], active: [{ service: "default/web", count: 2 }], tcp: [], denied: [],
       process: { anonymousBytes: 1, cpuSeconds: 0, loopDelayP99Ms: 0, tunnels: 0 } } });
   }
-  if (message.type === "dump") send({ type: "dump", seq: message.seq, dump: { listeners: snapshot.outbounds } });
+  if (message.type === "dump") send({ type: "dump", seq: message.seq, dump: dump() });
   if (message.type === "shutdown") process.exit(0);
 }
 
@@ -52,3 +52,7 @@ socket.on("data", (chunk) => {
   }
 });
 socket.on("close", () => process.exit(0));
+
+function dump() {
+  return { listeners: snapshot.outbounds, clusters: [{ name: "a", connectTimeoutMs: 5 }] };
+}

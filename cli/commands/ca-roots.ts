@@ -8,15 +8,16 @@ import { showList } from "../output.ts";
 export async function run(context: Context, _args: Args): Promise<number> {
   const { Roots, TrustDomain } = await api.caRoots(context.client());
   const rows = Roots.map((r) => ({
-    id: r.ID, active: r.Active, trustDomain: TrustDomain, notBefore: r.NotBefore, notAfter: r.NotAfter, pem: r.RootCert,
+    id: r.ID, active: r.Active, trust_domain: TrustDomain, not_before: r.NotBefore, not_after: r.NotAfter,
+    pem: r.RootCert,
   }));
   await showList(context, rows, {
     empty: "the cluster has no root yet",
     columns: [
       { header: "SHA-256", value: (r) => r.id, shrink: true },
-      { header: "TRUST DOMAIN", value: (r) => r.trustDomain },
+      { header: "TRUST DOMAIN", value: (r) => r.trust_domain },
       { header: "SIGNS", value: (r) => (r.active ? "yes" : "no") },
-      { header: "ENDS IN", value: (r) => formatDuration(Date.parse(r.notAfter) - Date.now()) },
+      { header: "ENDS IN", value: (r) => formatDuration(Date.parse(r.not_after) - Date.now()) },
     ],
   });
   return 0;

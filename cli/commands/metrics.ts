@@ -18,9 +18,8 @@ export async function run(context: Context, args: Args): Promise<number> {
   return 0;
 }
 
-function formatMetric(name: string, value: number): string {
-  // No request takes 0 ms: there was none.
-  if (name.startsWith("latency_")) return formatLatency(value === 0 ? undefined : value);
+function formatMetric(name: string, value: number | null): string {
+  if (value === null || name.startsWith("latency_")) return formatLatency(value);
   if (name === "error_rate") return formatPercent(value);
   return String(Number(value.toFixed(3)));
 }

@@ -39,17 +39,17 @@ function columnsOf(section: string, context: Context): readonly Column<Row>[] | 
     ],
     clusters: [
       cluster("name"), text("BALANCE", "balance"), number("ENDPOINTS", "endpoints"), number("HEALTHY", "healthy"),
-      number("CONNECT TIMEOUT MS", "connectTimeoutMs"),
+      number("CONNECT TIMEOUT MS", "connect_timeout_ms"),
     ],
     endpoints: [
       cluster("cluster"), text("INSTANCE", "id"), text("HOST", "node"),
       { header: "ADDRESS", value: (row) => `${cell(row, "host")}:${cell(row, "port")}` },
       { header: "HEALTH", value: health }, number("WEIGHT", "weight"), number("ACTIVE", "active"),
-      number("TUNNELS", "tunnels"), { ...text("LAST ERROR", "lastError"), shrink: true },
+      number("TUNNELS", "tunnels"), { ...text("LAST ERROR", "last_error"), shrink: true },
     ],
     certs: [
-      service("SERVICE", "service"), text("SPIFFE ID", "spiffeId"),
-      { header: "LEFT", value: (row) => formatDuration(Date.parse(cell(row, "notAfter")) - Date.now()) },
+      service("SERVICE", "service"), text("SPIFFE ID", "spiffe_id"),
+      { header: "LEFT", value: (row) => formatDuration(Date.parse(cell(row, "not_after")) - Date.now()) },
     ],
   };
   return tables[section];

@@ -91,17 +91,19 @@ function edgeShape({ source, destination, lastSeenMs, ...totals }: TopologyEdge)
   return { source, destination, last_seen: isoTime(lastSeenMs), ...totalsShape(totals) };
 }
 
-/** Latencies are milliseconds. */
-function totalsShape(totals: TrafficTotals): Record<string, number> {
+/** Milliseconds to the microsecond; null where nothing was answered, for no request takes 0 ms. */
+const latency = (ms: number): number | null => (ms === 0 ? null : Math.round(ms * 1000) / 1000);
+
+function totalsShape(totals: TrafficTotals): Record<string, number | null> {
   return {
     request_count: totals.requestCount,
     request_rate: totals.requestRate,
     error_count: totals.errorCount,
     error_rate: totals.errorRate,
     denied_count: totals.deniedCount,
-    latency_p50: totals.latencyP50Ms,
-    latency_p99: totals.latencyP99Ms,
-    latency_mean: totals.latencyMeanMs,
+    latency_p50: latency(totals.latencyP50Ms),
+    latency_p99: latency(totals.latencyP99Ms),
+    latency_mean: latency(totals.latencyMeanMs),
     tcp_connections: totals.tcpConnections,
     sent_bytes: totals.sentBytes,
     received_bytes: totals.receivedBytes,
@@ -126,7 +128,8 @@ function metrics(context: ServerContext, req: ApiRequest, access: Access): ApiRe
   if (!known && totals["request_count"] === 0 && totals["tcp_connections"] === 0) {
     throw new MeshError("NOT_FOUND", `there is no service ${key}, and no traffic to it`, { fix: "mesh services" });
   }
-  const pick = (all: Record<string, number>): object => Object.fromEntries(names.map((name) => [name, all[name]!]));
+  const pick = (all: Record<string, number | null>): object =>
+    Object.fromEntries(names.map((name) => [name, all[name]!]));
   return jsonResponse({
     service: key,
     start: isoTime(span.fromMs),

@@ -14,7 +14,7 @@ const UNBUILT = [
   "PUT /v1/catalog/register", "PUT /v1/catalog/deregister",
 ];
 
-/** Consul's ways to what is done otherwise here. An agent forwards what it does not know, so these answer for it too. */
+/** Consul's ways to what is done otherwise here. An agent forwards what it does not know: these answer for it too. */
 const INSTEAD: Readonly<Record<string, string>> = {
   "GET /v1/agent/members": "GET /v1/mesh/nodes (mesh nodes) lists the hosts",
   "PUT /v1/agent/check/register": "put the check into its service's definition: PUT /v1/agent/service/register",

@@ -7,7 +7,7 @@ import { freePort, http, Lab, service, until } from "./harness.ts";
 
 interface CertRow {
   readonly serial?: string;
-  readonly notAfter?: string;
+  readonly not_after?: string;
 }
 
 test("pitfall 34: renewals swap certificates under traffic, and nothing is dropped", async () => {
