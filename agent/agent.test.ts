@@ -1,5 +1,5 @@
 /** The whole agent against a real server in this process; only the proxy is a child that binds and acknowledges. */
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -45,7 +45,8 @@ function call(line: string, { body, token, tcp = false, json = false }: Call = {
 const options = (change: Partial<AgentOptions> = {}): AgentOptions => ({
   node: "n1", dataDir: join(folder, "agent"), socketPath: join(folder, "api.sock"), bind: "127.0.0.1",
   advertise: "127.0.0.1", http: { host: "127.0.0.1", port: 0 }, inboundPort: 0,
-  proxyCommand: [process.execPath, TINY, "ok"], readyFile: join(folder, "ready.json"), log, ...change,
+  proxyCommand: [process.execPath, TINY, "ok"], readyFile: join(folder, "ready.json"),
+  servicesDir: join(folder, "services"), log, ...change,
 });
 
 beforeAll(async () => {
@@ -126,6 +127,19 @@ test("an address of another host and a service outside of the allow are refused 
   const shop = await call("PUT /v1/agent/service/register", { body, json: true });
   expect([shop.status, shop.json]).toEqual([403, { error: { code: "NOT_ALLOWED",
     message: 'node "n1" may not be service shop/api', fix: "mesh acl node allow n1 shop/api" } }]);
+});
+
+test("reload waits for the servers and brings back what they refuse; so does the list", async () => {
+  const file = join(folder, "services/cart.yaml");
+  mkdirSync(join(folder, "services"));
+  writeFileSync(file, "{name: cart, namespace: shop, port: 1}");
+  const message = 'node "n1" may not be service shop/cart';
+  expect((await call("PUT /v1/agent/reload")).json).toMatchObject({ services: ["cart"], synced: true,
+    refusals: [{ id: "cart", code: "NOT_ALLOWED", message, fix: "mesh acl node allow n1 shop/cart" }] });
+  expect((await call("GET /v1/agent/service/cart")).json)
+    .toMatchObject({ Mesh: { Refused: { Code: "NOT_ALLOWED", Message: message } } });
+  rmSync(file);
+  expect((await call("PUT /v1/agent/reload")).json).toMatchObject({ services: [], synced: true, refusals: [] });
 });
 
 test("over TCP a token decides: none, unknown, read only, one namespace", async () => {

@@ -36,6 +36,8 @@ export class CatalogSync {
   #status: SyncStatus = { syncedAtMs: 0, failures: 0, lastError: "", refusals: [] };
   #running = false;
   #again = false;
+  #runs = 0;
+  readonly #waiting = new Set<(run: number, complete: boolean) => void>();
   #timer: NodeJS.Timeout | undefined;
   readonly #closed = new AbortController();
 
@@ -55,6 +57,24 @@ export class CatalogSync {
     else void this.#run();
   }
 
+  /** Compares once more: true once that is complete, false when it failed or took longer than `withinMs`. */
+  async settled(withinMs: number): Promise<boolean> {
+    const wanted = this.#runs + 1;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const ended = (run: number, complete: boolean): void => {
+      if (run >= wanted) resolve(complete);
+    };
+    const timer = setTimeout(() => resolve(false), withinMs);
+    this.#waiting.add(ended);
+    try {
+      this.trigger();
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(ended);
+    }
+  }
+
   close(): void {
     this.#closed.abort();
     clearTimeout(this.#timer);
@@ -63,6 +83,8 @@ export class CatalogSync {
   async #run(): Promise<void> {
     this.#running = true;
     this.#again = false;
+    const run = ++this.#runs;
+    let complete = false;
     try {
       const instances = await this.#compare();
       this.#status = { ...this.#status, syncedAtMs: Date.now(), failures: 0, lastError: "" };
@@ -70,11 +92,13 @@ export class CatalogSync {
       const accepted = instances.filter((instance) => !refused.has(instance.id));
       const keys = accepted.map(({ namespace, service }) => serviceKey({ namespace, name: service }));
       this.#options.onSynced(new Set(keys));
+      complete = true;
     } catch (error) {
       this.#failed(error);
     } finally {
       this.#running = false;
     }
+    for (const ended of this.#waiting) ended(run, complete);
     if (this.#closed.signal.aborted) return;
     const delayMs = this.#again ? 0 : nextDelayMs(this.#status.failures, Math.random);
     this.#timer = setTimeout(() => void this.#run(), delayMs);

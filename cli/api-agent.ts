@@ -41,6 +41,14 @@ export interface LocalServiceEntry {
   readonly Address: string;
   readonly Port: number;
   readonly Tags: readonly string[];
+  readonly Mesh?: {
+    readonly Status: string;
+    readonly Maintenance?: string;
+    /** Empty: it has none. */
+    readonly CertNotAfter?: string;
+    readonly CertError?: string;
+    readonly Refused?: { readonly Message: string; readonly Fix: string };
+  };
 }
 
 /** By id. */
@@ -52,10 +60,17 @@ export async function localChecks(client: ApiClient): Promise<Readonly<Record<st
   return (await client.json("GET", "/v1/agent/checks")) as Record<string, CheckEntry>;
 }
 
-export async function reloadAgent(
-  client: ApiClient,
-): Promise<{ readonly services: unknown; readonly warnings: readonly string[] }> {
-  return (await client.json("PUT", "/v1/agent/reload")) as { services: unknown; warnings: string[] };
+export interface Reloaded {
+  /** Ids of the services that the folder holds. */
+  readonly services: readonly string[];
+  readonly warnings: readonly string[];
+  /** False: the servers did not answer in time, so what they refuse is not known yet. */
+  readonly synced: boolean;
+  readonly refusals: readonly { readonly id: string; readonly message: string; readonly fix: string }[];
+}
+
+export async function reloadAgent(client: ApiClient): Promise<Reloaded> {
+  return (await client.json("PUT", "/v1/agent/reload")) as Reloaded;
 }
 
 export async function setMaintenance(

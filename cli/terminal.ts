@@ -47,6 +47,9 @@ export function statusText(style: Style, status: string): string {
     passing: ["✓", "ok", style.green],
     warning: ["!", "!", style.yellow],
     critical: ["✗", "x", style.red],
+    refused: ["✗", "x", style.red],
+    "no certificate": ["✗", "x", style.red],
+    maintenance: ["!", "!", style.yellow],
   };
   const [mark, ascii, paint] = marks[status] ?? ["·", "-", style.dim];
   return paint(`${style.unicode ? mark : ascii} ${status}`);

@@ -10,6 +10,8 @@ import { deregister, maintenance, register } from "./register.ts";
 import { checks, self, service, services } from "./services.ts";
 import { proxyConfig, status, warnings } from "./status.ts";
 
+const RELOAD_WAIT_MS = 2_000;
+
 type LocalHandler =
   (context: AgentContext, access: LocalAccess, req: ApiRequest) => Promise<ApiResponse> | ApiResponse;
 
@@ -51,9 +53,14 @@ function anyRole<T>(access: LocalAccess, answer: () => T): T {
   return answer();
 }
 
-function reload(context: AgentContext, access: LocalAccess): ApiResponse {
+/** Answers once the servers have taken or refused what was loaded, or have not said so in time. */
+async function reload(context: AgentContext, access: LocalAccess): Promise<ApiResponse> {
   access.require({ kind: "management" });
-  return { status: 200, body: { services: context.reload(), warnings: context.warnings() } };
+  const services = context.reload();
+  const warnings = context.warnings();
+  const synced = await context.sync.settled(RELOAD_WAIT_MS);
+  const refusals = context.sync.status().refusals.filter(({ id }) => services.includes(id));
+  return { status: 200, body: { services, warnings, synced, refusals } };
 }
 
 async function metrics(context: AgentContext, page: MetricsPage, req: ApiRequest): Promise<ApiResponse> {

@@ -112,6 +112,8 @@ const AGENT_VERBS: readonly CommandSpec[] = [
   {
     name: "reload",
     summary: "read the service files of this host again",
+    details: "Says which definitions were loaded, and waits up to 2 s for the servers: exit code 1 when they refuse "
+      + "one.",
     load: () => import("../commands/agent-reload.ts"),
   },
   {
