@@ -65,3 +65,35 @@ test("a connection outlives its first certificate if its host renews, else it is
   for (const runtime of [web, idler, host]) await runtime.shutdown(0);
   application.server.close();
 });
+
+test("pitfall 37: a destination that does not renew is left when its certificate ends", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const born = Date.now();
+  const ca = new TestCa();
+  const application = await tcpServer((socket) => socket.pipe(socket));
+  const [host, caller] = [new Runtime(), new Runtime()];
+  const lives = new Map([1, 2].map((hours) => [hours, ca.identity("default/api", undefined, hours * HOUR_MS)]));
+  const serve = (hours: number): Promise<unknown> => host.apply(snapshot(ca, {
+    identities: [lives.get(hours)!],
+    locals: [local("default/api", application.port, {
+      protocol: "tcp", intentions: [intention("default/web", "default/api")],
+    })],
+  }));
+  await serve(1);
+  await caller.apply(snapshot(ca, {
+    identities: [ca.identity("default/web", undefined, 20 * HOUR_MS)],
+    outbounds: [outbound("default/web", "default/api", [endpoint("api", host.portOf("inbound"))], { protocol: "tcp" })],
+  }));
+  const port = caller.portOf("default/web/default/api");
+  const live = await echoing(port);
+  await serve(2);
+  await until("the new certificate was shown", () => caller.readStats().process.tunnels >= 2);
+  vi.setSystemTime(born + HOUR_MS + 60_000);
+  expect(await echo(live)).toBe("x");
+  expect(await echo(await echoing(port))).toBe("x");
+  vi.setSystemTime(born + 2 * HOUR_MS + 60_000);
+  await until("what was not renewed is cut", () => live.destroyed);
+  await expect(echoing(port)).rejects.toThrow("cut");
+  for (const runtime of [caller, host]) await runtime.shutdown(0);
+  application.server.close();
+});

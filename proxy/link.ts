@@ -37,6 +37,8 @@ export interface LinkOptions {
   readonly onClosed: (link: TunnelLink) => void;
   /** It takes no more streams. */
   readonly onDraining?: (link: TunnelLink) => void;
+  /** The peer said that it will take no more streams, and why. */
+  readonly onPeerLeaving?: (code: number) => void;
 }
 
 export class TunnelLink implements TunnelHandler, Flushable {
@@ -156,8 +158,9 @@ export class TunnelLink implements TunnelHandler, Flushable {
     return this.options.onOpen(stream, open, this);
   }
 
-  onGoaway(): void {
+  onGoaway(_lastStream: number, code: number): void {
     if (this.draining) return;
+    this.options.onPeerLeaving?.(code);
     this.draining = true;
     this.closing = this.options.opener;
     this.options.onDraining?.(this);

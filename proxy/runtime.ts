@@ -247,12 +247,13 @@ export class Runtime {
   private tick(): void {
     this.lines = 0;
     const nowMs = performance.now();
-    this.inbound.tick(nowMs, Date.now());
+    const wallMs = Date.now();
+    this.inbound.tick(nowMs, wallMs);
     for (const service of this.services.values()) service.tick(nowMs);
     for (const outbound of this.outbounds.values()) outbound.tick(nowMs);
-    for (const group of this.groups.values()) group.tick(nowMs);
+    for (const group of this.groups.values()) group.tick(nowMs, wallMs);
     for (const one of this.retired) {
-      one.tick(nowMs);
+      one.tick(nowMs, wallMs);
       if (one.isIdle) this.retired.delete(one);
     }
   }

@@ -78,8 +78,14 @@ export class TunnelGroup {
   private closed = false;
   /** Tunnels of an older certificate, which serve until a new one is there. */
   private stale: TunnelLink[] = [];
-  /** The newest certificate was not shown yet to a peer on whose tunnels streams run. */
+  /** A newest certificate, ours or the peer's, was not shown yet while streams run: a tunnel is opened for it. */
   private owesRenewal = false;
+  /** The handshake under way is to show it. */
+  private renewing = false;
+  /** Wall ms at which the certificate ends that the peer showed on a tunnel. */
+  private readonly peerEndMs = new WeakMap<TunnelLink, number>();
+  /** The latest of them. */
+  private peerGoodUntilMs = 0;
   lastError = "";
 
   constructor(options: GroupOptions) {
@@ -138,6 +144,9 @@ export class TunnelGroup {
   private handshake(): void {
     const { host, port, destination, credentials, connectTimeoutMs, gate } = this.options;
     const now = credentials();
+    // What changes from here on wants another one.
+    this.renewing ||= this.owesRenewal;
+    this.owesRenewal = false;
     if (now === undefined || this.closed) {
       gate.leave();
       this.failed("there is no certificate for the calling service yet");
@@ -187,11 +196,16 @@ export class TunnelGroup {
         this.stale = this.stale.filter((one) => one !== closed);
         this.options.onLinks(-1);
       },
+      // The peer has a new certificate: seeing it on a new tunnel lets what runs on this one run on.
+      onPeerLeaving: (code) => { this.owesRenewal ||= code === TunnelError.certificateChanged; },
     });
+    const endMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
+    this.peerEndMs.set(link, endMs);
+    this.peerGoodUntilMs = Math.max(this.peerGoodUntilMs, endMs);
     this.options.onLinks(1);
     this.links.push(link);
     this.lastError = "";
-    this.owesRenewal = false;
+    this.renewing = false;
     for (const old of this.stale) old.drain(TunnelError.certificateChanged);
     this.stale = [];
     const waiting = this.waiters;
@@ -203,6 +217,8 @@ export class TunnelGroup {
 
   private failed(error: string): void {
     this.opening--;
+    this.owesRenewal ||= this.renewing;
+    this.renewing = false;
     const { host, port, destination, say } = this.options;
     if (error !== this.lastError) say(`no tunnel to ${serviceKey(destination)} at ${host}:${port}: ${error}`);
     this.lastError = error;
@@ -227,7 +243,20 @@ export class TunnelGroup {
     this.stale = [];
   }
 
-  tick(nowMs: number): void {
+  /**
+   * A peer is good until its certificate ends: after that no stream begins, and what runs goes on only while a newer
+   * one holds that the peer has shown on another tunnel.
+   */
+  private judgePeers(wallMs: number): void {
+    for (const link of this.links) {
+      if (wallMs <= (this.peerEndMs.get(link) ?? 0)) continue;
+      if (wallMs > this.peerGoodUntilMs) link.destroy();
+      else link.drain(TunnelError.certificateChanged);
+    }
+  }
+
+  tick(nowMs: number, wallMs: number): void {
+    this.judgePeers(wallMs);
     const late = this.waiters.filter(({ sinceMs }) => nowMs - sinceMs > WAIT_MAX_MS);
     if (late.length > 0) {
       this.waiters = this.waiters.filter((entry) => !late.includes(entry));
