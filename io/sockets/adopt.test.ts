@@ -1,7 +1,13 @@
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
-import { expect, test } from "vitest";
-import { adoptSocket, disableOnRead, onReadSelfTest } from "./adopt.ts";
+import { afterAll, expect, test, vi } from "vitest";
+
+// A copy of its own: what is turned off here stays on for the tests that share this process.
+vi.resetModules();
+const { adoptSocket, disableOnRead, onReadSelfTest } = await import("./adopt.ts");
+afterAll(() => {
+  vi.resetModules();
+});
 
 /** What an accepted socket delivers through the callback, and whether it came in the buffer that was given. */
 function receive(): Promise<{ text: string; reused: boolean }> {
