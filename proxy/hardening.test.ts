@@ -171,3 +171,25 @@ test("a service that is registered again keeps nobody whom its policy denies by 
   app.close();
   app.closeAllConnections();
 });
+
+test("a final answer to Expect: 100-continue ends the connection: what follows may be body or request", async () => {
+  const application = createServer((_req, res) => res.end("never"));
+  application.on("checkContinue", (_req, res: ServerResponse) => res.writeHead(417).end("no"));
+  await new Promise<void>((done) => application.listen(0, "127.0.0.1", done));
+  const hosts = await pair((application.address() as AddressInfo).port);
+  let answer = "";
+  let closed = false;
+  const client = connect(hosts.port, "127.0.0.1");
+  client.on("data", (bytes) => { answer += bytes.toString("latin1"); });
+  client.on("close", () => { closed = true; });
+  client.on("error", () => undefined);
+  client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  await until("the answer", () => answer.includes("no"));
+  client.write("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+  await until("the connection to end", () => closed);
+  expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+  expect(answer.toLowerCase()).toContain("connection: close");
+  expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+  await hosts.close();
+  application.close();
+});

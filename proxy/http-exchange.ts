@@ -7,17 +7,14 @@
  *   idle ── head ──▶ routing ── attach ──▶ sending ── answer complete ──▶ idle
  *                       └────── answer (our own) ────────────────────────▶ idle or closing
  */
-import { Framing, Method } from "../core/http/constants.ts";
-import type { MethodId } from "../core/http/constants.ts";
-import { HTTP_ERRORS } from "../core/http/errors.ts";
-import type { HttpErrorInfo } from "../core/http/errors.ts";
+import { Framing, Method, type MethodId } from "../core/http/constants.ts";
+import { HTTP_ERRORS, type HttpErrorInfo } from "../core/http/errors.ts";
 import type { Fields } from "../core/http/fields.ts";
 import type { Head } from "../core/http/head.ts";
 import { HttpParser } from "../core/http/parser.ts";
 import { errorResponse } from "../core/http/respond.ts";
 import type { HttpSink } from "../core/http/sink.ts";
-import { PROXY_ERRORS } from "../core/model/proxy-errors.ts";
-import type { ProxyErrorCode } from "../core/model/proxy-errors.ts";
+import { PROXY_ERRORS, type ProxyErrorCode } from "../core/model/proxy-errors.ts";
 import type { Endpoint } from "../core/traffic/balance.ts";
 import { NO_OWNER } from "../io/sockets/pipe.ts";
 import type { Pipe, PipeEnd, PipeOwner } from "../io/sockets/pipe.ts";
@@ -51,6 +48,8 @@ export class HttpExchange implements PipeOwner, HttpSink {
   versionMinor = 1;
   keepAlive = true;
   upgradeAsked = false;
+  /** Expect: 100-continue, and nothing of the body came yet. */
+  expects = false;
   requestDone = false;
   startedMs = 0;
   /** Of the answer: 0 until it began. */
@@ -198,6 +197,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
     this.versionMinor = head.versionMinor;
     this.keepAlive = head.keepAlive && !this.draining;
     this.upgradeAsked = head.upgrade || head.methodId === Method.connect;
+    this.expects = head.expectContinue;
     this.startedMs = performance.now();
     this.slow.restart(this.startedMs);
     this.hop.route(this, head);
@@ -219,6 +219,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
   }
 
   onBody(bytes: Uint8Array, from: number, to: number): void {
+    this.expects = false;
     this.slow.body(to - from);
     if (this.discarding) {
       this.discarded += to - from;
@@ -275,6 +276,8 @@ export class HttpExchange implements PipeOwner, HttpSink {
       this.next();
       return;
     }
+    // Whether the body follows or the next request, nobody can tell (RFC 9110 section 10.1.1).
+    if (this.expects && !this.hop.meshClient) return this.close();
     // An early answer (RFC 9112 section 9.3): the rest of the body is read and thrown away.
     this.discarding = true;
     this.discarded = 0;
@@ -310,7 +313,7 @@ export class HttpExchange implements PipeOwner, HttpSink {
     if (this.closed) return;
     const { status, message: usual } = PROXY_ERRORS[code];
     this.status = status;
-    const close = !this.keepAlive || (!this.requestDone && !isShort(this.parser.head));
+    const close = !this.keepAlive || (!this.requestDone && (this.expects || !isShort(this.parser.head)));
     const bytes = errorResponse({
       status, code, message: message ?? this.hop.explain(this, code) ?? usual, close: close && !this.hop.meshClient,
       headOnly: this.methodId === Method.head,

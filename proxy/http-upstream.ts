@@ -191,6 +191,7 @@ export class HttpUpstream implements PipeOwner, HttpSink {
     const { edits, exchange } = this;
     if (head.interim && exchange.versionMinor === 0) return; // RFC 9110 section 15.2
     if (exchange.hop.meshUpstream && head.status >= 400) passMeshError(head);
+    if (exchange.expects && !head.interim) exchange.keepAlive = false;
     const goesOn = fitResponse(edits, head, exchange);
     edits.via = !exchange.hop.viaOnRequest;
     if (exchange.hop.meshClient) {
